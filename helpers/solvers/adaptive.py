@@ -1,0 +1,136 @@
+"""Explicit Runge–Kutta with error control: the step follows the solution, outputs come from the dense extension."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from .errors import NonFiniteStateError, StepSizeUnderflowError, TooManyStepsError
+from .explicit import combine, stages
+from .tableaux import Tableau
+
+
+@dataclass(frozen=True)
+class Control:
+    """How the step size is chosen. Names and defaults are torchdiffeq's where it has them.
+
+    A step is accepted when error ≤ 1, `error` being the root mean square of the local error estimate in units of
+    atol + rtol · max(|y|, |y_next|). The next step is h · clip(safety · error^(−1/order), dfactor, ifactor).
+    """
+
+    rtol: float
+    atol: float
+    first_step: float | None = None
+    safety: float = 0.9
+    ifactor: float = 10.0
+    dfactor: float = 0.2
+    min_step: float = 0.0
+    max_step: float = math.inf
+    max_num_steps: int = 100_000
+
+
+def integrate(tableau: Tableau, func, y, t: list[float], control: Control, slope):
+    """The states at t[1:], from y at t[0] with slope f(t[0], y). No evaluation leaves the interval.
+
+    One number a step comes back from the device: the error. The last step ends exactly on t[-1]. Every adaptive
+    tableau here is first-same-as-last, so an accepted step hands its last slope to the next one.
+
+    Raises:
+        NonFiniteStateError, StepSizeUnderflowError, TooManyStepsError: with time, step size and method.
+    """
+    now, end, outputs, error = t[0], t[-1], [], 0.0
+    direction = math.copysign(1.0, end - now)
+    magnitude = y.detach().abs()
+    h = control.first_step or _first_step(tableau, func, now, y, slope, magnitude, end - now, control)
+    h = direction * h
+
+    for _ in range(control.max_num_steps):
+        h, last = _limit(h, end - now, control)
+        if now + h == now or abs(h) < control.min_step:
+            raise _underflow(tableau, now, h, error)
+        times = torch.tensor([now + c * h for c in tableau.c], dtype=magnitude.dtype, device=y.device).unbind()
+        slopes, y_next = stages(tableau, func, times, y, h, slope)
+        size = y_next.detach().abs()
+        error = _error(tableau, slopes, h, magnitude, size, control)
+        if error <= 1:
+            reached = end if last else now + h
+            while len(outputs) < len(t) - 1 and (reached - t[len(outputs) + 1]) * direction >= 0:
+                target = t[len(outputs) + 1]
+                outputs.append(y_next if target == reached else _dense(tableau, slopes, y, h, (target - now) / h))
+            if last:
+                return outputs
+            now, y, slope, magnitude = reached, y_next, slopes[-1], size
+        h *= _factor(tableau, error, control)
+    raise TooManyStepsError(
+        f"{tableau.name} used up max_num_steps = {control.max_num_steps} at t = {now:.6g} on the way to {end:.6g} with "
+        f"step size {abs(h):.3g}: the problem is stiff, or the tolerances are too tight for it"
+    )
+
+
+def _limit(h, remaining, control):
+    """The step that is taken when h is wanted: at most max_step, and onto the end rather than just short of it."""
+    h = math.copysign(min(abs(h), control.max_step), h)
+    last = abs(remaining) <= 1.01 * abs(h)
+    return (remaining if last else h), last
+
+
+def _factor(tableau, error, control):
+    """By how much the step changes; an estimate that is not finite counts as a very large error."""
+    if not math.isfinite(error):
+        return control.dfactor
+    wanted = control.safety * max(error, 1e-300) ** (-1 / (tableau.error_order + 1))
+    return min(control.ifactor, max(control.dfactor, wanted))
+
+
+@torch.no_grad()
+def _error(tableau, slopes, h, magnitude, magnitude_next, control):
+    """Root mean square of h Σ e_i k_i relative to the tolerances. The controller is never differentiated."""
+    (j, weight), *rest = tableau.nonzero_error
+    estimate = slopes[j] * (h * weight)
+    for j, weight in rest:
+        estimate.add_(slopes[j], alpha=h * weight)
+    scale = torch.maximum(magnitude, magnitude_next).mul_(control.rtol).add_(control.atol)
+    return torch.linalg.vector_norm(estimate.div_(scale)).item() / math.sqrt(scale.numel())
+
+
+def _dense(tableau, slopes, y, h, theta):
+    """The state at t + θh, from the slopes of the step."""
+    weights = [sum(p * theta ** (m + 1) for m, p in enumerate(row)) for row in tableau.dense]
+    return combine(y, slopes, [(j, w) for j, w in enumerate(weights) if w], h)
+
+
+@torch.no_grad()
+def _first_step(tableau, func, t, y, slope, magnitude, length, control):
+    """A first step size from the sizes of y, y' and y'' (Hairer, Nørsett & Wanner 1993, II.4). One evaluation."""
+    scale = magnitude * control.rtol + control.atol
+
+    def rms(x):
+        return torch.linalg.vector_norm(x / scale).item() / math.sqrt(scale.numel())
+
+    value, first = rms(y), rms(slope)
+    if not math.isfinite(value + first):
+        raise NonFiniteStateError(
+            f"the state or the vector field is not finite at the start: {tableau.name} at t = {t:.6g}"
+        )
+    guess = 1e-6 if min(value, first) < 1e-5 else 0.01 * value / first
+    guess = min(guess, abs(length))
+    h = math.copysign(guess, length)
+    time = torch.tensor(t + h, dtype=magnitude.dtype, device=y.device)
+    second = rms(func(time, torch.add(y, slope, alpha=h)) - slope) / guess
+    if not math.isfinite(second):
+        return guess
+    largest = max(first, second)
+    if largest <= 1e-15:
+        return min(abs(length), max(1e-6, guess * 1e-3))
+    return min(100 * guess, (0.01 / largest) ** (1 / (tableau.error_order + 1)))
+
+
+def _underflow(tableau, t, h, error):
+    where = f"{tableau.name} at t = {t:.6g} with step size {abs(h):.3g}"
+    if not math.isfinite(error):
+        return NonFiniteStateError(f"the state or the vector field is not finite: {where}")
+    return StepSizeUnderflowError(
+        f"step size underflow: {where}: the solution blows up or jumps here, or the tolerances are too tight"
+    )

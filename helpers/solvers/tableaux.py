@@ -1,0 +1,213 @@
+"""Runge–Kutta methods as data: adding a method is adding a row.
+
+A method with s stages advances y' = f(t, y) by one step h through
+
+    k_i = f(t + c_i h,  y + h Σ_j a_ij k_j),        y_next = y + h Σ_i b_i k_i.
+
+It is explicit when a_ij = 0 for j ≥ i, and diagonally implicit when a_ij = 0 for j > i. Coefficients are written as
+exact fractions wherever their authors gave fractions; `tests/test_tableaux.py` checks each against the order
+conditions (rooted trees: Hairer, Nørsett & Wanner 1993, Solving Ordinary Differential Equations I, II.2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction as F
+from functools import cached_property
+
+
+@dataclass(frozen=True)
+class Tableau:
+    """The coefficients of a Runge–Kutta method.
+
+    Attributes:
+        name: The name that `odeint` knows it by.
+        order: Order of y_next: the local error is O(h^(order + 1)).
+        a: s rows of s entries, the stages' weights.
+        b: s weights of the step.
+        c: s abscissae, in units of the step.
+        source: Where the coefficients come from.
+        b_error: s weights of the local error estimate (b minus the embedded method's weights), or None.
+        error_order: The order of the embedded method, or None.
+        dense: s rows of the polynomials b_i(θ) = Σ_m dense[i][m] θ^(m+1) that continue the step to
+            y(t + θh) = y + h Σ_i b_i(θ) k_i for θ in [0, 1], or None.
+    """
+
+    name: str
+    order: int
+    a: tuple[tuple[float, ...], ...]
+    b: tuple[float, ...]
+    c: tuple[float, ...]
+    source: str
+    b_error: tuple[float, ...] | None = None
+    error_order: int | None = None
+    dense: tuple[tuple[float, ...], ...] | None = None
+
+    @property
+    def stages(self) -> int:
+        return len(self.b)
+
+    @cached_property
+    def explicit(self) -> bool:
+        return all(a == 0 for i, row in enumerate(self.a) for a in row[i:])
+
+    @property
+    def adaptive(self) -> bool:
+        return self.b_error is not None
+
+    @cached_property
+    def first_same_as_last(self) -> bool:
+        """Whether the last stage is evaluated at y_next, so that the next step has its first stage for free."""
+        return self.a[-1] == self.b and self.c[-1] == 1 and not any(self.a[0]) and self.stages > 1
+
+    @cached_property
+    def nonzero_rows(self) -> tuple[tuple[tuple[int, float], ...], ...]:
+        """Per stage the pairs (j, a_ij) with a_ij ≠ 0: what a step has to add up."""
+        return tuple(_nonzero(row) for row in self.a)
+
+    @cached_property
+    def nonzero_weights(self) -> tuple[tuple[int, float], ...]:
+        return _nonzero(self.b)
+
+    @cached_property
+    def nonzero_error(self) -> tuple[tuple[int, float], ...]:
+        return _nonzero(self.b_error)
+
+
+def _nonzero(weights):
+    return tuple((j, float(w)) for j, w in enumerate(weights) if w)
+
+
+def _tableau(name, order, a, b, c, source, **more):
+    """Fill every row up to s entries with zeros and turn fractions into floats."""
+    rows = tuple(tuple(map(float, row)) + (0.0,) * (len(b) - len(row)) for row in a)
+    more = {k: tuple(map(float, v)) if k == "b_error" else v for k, v in more.items()}
+    return Tableau(name, order, rows, tuple(map(float, b)), tuple(map(float, c)), source, **more)
+
+
+# --- continuous extensions ----------------------------------------------------------------------------------------
+
+
+def _hermite(b, last):
+    """The cubic through both ends of the step with the slopes k_0 and k_last there: order 3, no extra stage."""
+    rows = [[F(0), 3 * w, -2 * w] for w in map(F, b)]
+    for m, w in enumerate((1, -2, 1)):
+        rows[0][m] += w
+    for m, w in enumerate((0, -1, 1)):
+        rows[last][m] += w
+    return tuple(tuple(map(float, row)) for row in rows)
+
+
+def _quartic(b, last, d):
+    """The Hermite cubic plus h θ²(1 − θ)² Σ d_i k_i: order 4 for the right d (Hairer et al. 1993, II.6)."""
+    cubic = _hermite(b, last)
+    return tuple((*_plus(row, (0, w, -2 * w)), w) for row, w in zip(cubic, map(float, d), strict=True))
+
+
+def _plus(row, other):
+    return tuple(x + y for x, y in zip(row, other, strict=True))
+
+
+# --- explicit, fixed step -----------------------------------------------------------------------------------------
+
+_EXPLICIT = [
+    _tableau("euler", 1, [[]], [1], [0], "Euler 1768"),
+    _tableau("midpoint", 2, [[], [F(1, 2)]], [0, 1], [0, F(1, 2)], "Runge 1895"),
+    _tableau("heun2", 2, [[], [1]], [F(1, 2), F(1, 2)], [0, 1], "Heun 1900"),
+    _tableau("ralston", 2, [[], [F(2, 3)]], [F(1, 4), F(3, 4)], [0, F(2, 3)], "Ralston 1962"),
+    _tableau("heun3", 3, [[], [F(1, 3)], [0, F(2, 3)]], [F(1, 4), 0, F(3, 4)], [0, F(1, 3), F(2, 3)], "Heun 1900"),
+    _tableau(
+        "rk4", 4, [[], [F(1, 2)], [0, F(1, 2)], [0, 0, 1]],
+        [F(1, 6), F(1, 3), F(1, 3), F(1, 6)], [0, F(1, 2), F(1, 2), 1], "Kutta 1901, the classic method",
+    ),
+    _tableau(
+        "rk4_38", 4, [[], [F(1, 3)], [F(-1, 3), 1], [1, -1, 1]],
+        [F(1, 8), F(3, 8), F(3, 8), F(1, 8)], [0, F(1, 3), F(2, 3), 1], "Kutta 1901, the 3/8 rule",
+    ),
+]  # fmt: skip
+
+# --- explicit, adaptive -------------------------------------------------------------------------------------------
+
+_BOSH3_B = [F(2, 9), F(1, 3), F(4, 9), 0]
+_BOSH3 = _tableau(
+    "bosh3", 3, [[], [F(1, 2)], [0, F(3, 4)], _BOSH3_B[:3]], _BOSH3_B, [0, F(1, 2), F(3, 4), 1],
+    "Bogacki & Shampine 1989",
+    b_error=[F(2, 9) - F(7, 24), F(1, 3) - F(1, 4), F(4, 9) - F(1, 3), -F(1, 8)], error_order=2,
+    dense=_hermite(_BOSH3_B, last=3),
+)  # fmt: skip
+
+_DOPRI5_B = [F(35, 384), 0, F(500, 1113), F(125, 192), F(-2187, 6784), F(11, 84), 0]
+_DOPRI5 = _tableau(
+    "dopri5", 5,
+    [
+        [],
+        [F(1, 5)],
+        [F(3, 40), F(9, 40)],
+        [F(44, 45), F(-56, 15), F(32, 9)],
+        [F(19372, 6561), F(-25360, 2187), F(64448, 6561), F(-212, 729)],
+        [F(9017, 3168), F(-355, 33), F(46732, 5247), F(49, 176), F(-5103, 18656)],
+        _DOPRI5_B[:6],
+    ],
+    _DOPRI5_B, [0, F(1, 5), F(3, 10), F(4, 5), F(8, 9), 1, 1],
+    "Dormand & Prince 1980; dense output: Hairer, Nørsett & Wanner 1993, II.6",
+    b_error=[F(71, 57600), 0, F(-71, 16695), F(71, 1920), F(-17253, 339200), F(22, 525), F(-1, 40)], error_order=4,
+    dense=_quartic(_DOPRI5_B, last=6, d=[
+        F(-12715105075, 11282082432), 0, F(87487479700, 32700410799), F(-10690763975, 1880347072),
+        F(701980252875, 199316789632), F(-1453857185, 822651844), F(69997945, 29380423),
+    ]),
+)  # fmt: skip
+
+_TSIT5_B = [
+    0.09646076681806523, 0.01, 0.4798896504144996, 1.379008574103742, -3.290069515436081, 2.324710524099774, 0,
+]  # fmt: skip
+_TSIT5 = _tableau(
+    "tsit5", 5,
+    [
+        [],
+        [0.161],
+        [-0.008480655492356989, 0.335480655492357],
+        [2.8971530571054935, -6.359448489975075, 4.3622954328695815],
+        [5.325864828439257, -11.748883564062828, 7.4955393428898365, -0.09249506636175525],
+        [5.86145544294642, -12.92096931784711, 8.159367898576159, -0.071584973281401, -0.028269050394068383],
+        _TSIT5_B[:6],
+    ],
+    _TSIT5_B, [0, 0.161, 0.327, 0.9, 0.9800255409045097, 1, 1],
+    "Tsitouras 2011, Computers & Mathematics with Applications 62, 770–775",
+    b_error=[
+        -0.00178001105222577714, -0.0008164344596567469, 0.007880878010261995, -0.1447110071732629,
+        0.5823571654525552, -0.45808210592918697, F(1, 66),
+    ],
+    error_order=4,
+    dense=(
+        (1.0, -2.763706197274826, 2.9132554618219126, -1.0530884977290216),
+        (0.0, 0.1317, -0.2234, 0.1017),
+        (0.0, 3.9302962368947516, -5.941033872131505, 2.490627285651253),
+        (0.0, -12.411077166933676, 30.33818863028232, -16.548102889244902),
+        (0.0, 37.50931341651104, -88.1789048947664, 47.37952196281928),
+        (0.0, -27.896526289197286, 65.09189467479366, -34.87065786149661),
+        (0.0, 1.5, -4.0, 2.5),
+    ),
+)  # fmt: skip
+
+# --- diagonally implicit ------------------------------------------------------------------------------------------
+
+_IMPLICIT = [
+    _tableau("implicit_euler", 1, [[1]], [1], [1], "backward Euler: Hairer & Wanner 1996, IV.3"),
+    _tableau(
+        "trapezoid", 2, [[], [F(1, 2), F(1, 2)]], [F(1, 2), F(1, 2)], [0, 1],
+        "Crank & Nicolson 1947; the bilinear rule of state-space layers",
+    ),
+]  # fmt: skip
+
+TABLEAUX = {tableau.name: tableau for tableau in [*_EXPLICIT, _BOSH3, _DOPRI5, _TSIT5, *_IMPLICIT]}
+
+
+def get(name: str) -> Tableau:
+    """The tableau called `name`.
+
+    Raises:
+        ValueError: There is no such Runge–Kutta method; the message names those there are.
+    """
+    if name not in TABLEAUX:
+        raise ValueError(f"method must be one of {', '.join(TABLEAUX)}; got {name!r}")
+    return TABLEAUX[name]

@@ -1,0 +1,129 @@
+"""Bad input and failed solves: one clear exception each."""
+
+import pytest
+import torch
+
+from helpers.solvers import (
+    NewtonError,
+    NonFiniteStateError,
+    StepSizeUnderflowError,
+    TooManyStepsError,
+    odeint,
+)
+
+Y0 = torch.tensor([1.0, 2.0], dtype=torch.float64)
+T = torch.tensor([0.0, 1.0], dtype=torch.float64)
+STEPS = {"num_steps": 4}
+
+
+def decay(t, y):
+    return -y
+
+
+def call(func=decay, y0=Y0, t=T, **more):
+    return odeint(func, y0, t, **{"method": "euler", "options": STEPS, **more})
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"method": "runge"}, ValueError, r"method must be one of euler, midpoint.*dopri8.*got 'runge'"),
+        ({"gradient": "magic"}, ValueError, r"gradient must be one of 'backprop'.*got 'magic'"),
+        ({"func": None}, TypeError, r"func must be callable"),
+        ({"t": [0.0, 1.0]}, TypeError, r"t must be a torch.Tensor.*got list"),
+        ({"t": T[:1]}, ValueError, r"t must have shape \(n,\) with n ≥ 2; got shape \(1,\)"),
+        ({"t": torch.tensor([0, 1])}, TypeError, r"t must be of a floating-point dtype; got torch.int64"),
+        ({"t": torch.tensor([0.0, 1.0, 0.5])}, ValueError, r"t must be finite and strictly.*got \[0, 1, 0.5\]"),
+        ({"t": torch.tensor([0.0, 0.0])}, ValueError, r"strictly increasing or strictly decreasing"),
+        ({"t": torch.tensor([0.0, float("nan")])}, ValueError, r"t must be finite"),
+        ({"t": T.clone().requires_grad_()}, ValueError, r"t must not require a gradient"),
+        ({"y0": [1.0]}, TypeError, r"y0 must be a tensor or a non-empty tuple"),
+        ({"y0": ()}, TypeError, r"y0 must be a tensor or a non-empty tuple"),
+        ({"y0": torch.tensor([1, 2])}, TypeError, r"y0 must be float32.*got torch.int64"),
+        ({"y0": torch.ones(2, dtype=torch.float16)}, TypeError, r"y0 must be float32.*got torch.float16"),
+        ({"y0": torch.ones(0)}, ValueError, r"y0 must hold at least one number; got shape \(0,\)"),
+        ({"y0": (Y0, Y0.float())}, TypeError, r"y0 must have one dtype and device; y0\[1\] has torch.float32"),
+        ({"func": lambda t, y: y[:1]}, ValueError, r"func must return the shape of y0, \(2,\); got \(1,\)"),
+        ({"func": lambda t, y: y.float()}, TypeError, r"func must return the dtype of y0, torch.float64; got torch.float32"),
+        ({"func": lambda t, y: 1.0}, TypeError, r"func must return a tensor; got float"),
+        ({"func": lambda t, y: y[0], "y0": (Y0, Y0)}, ValueError, r"func must return a tuple.*got shape \(2,\)"),
+        ({"func": lambda t, y: (y[0],), "y0": (Y0, Y0)}, ValueError, r"func must return a tuple of tensors.*\(2,\), \(2,\)"),
+        ({"options": None}, ValueError, r"exactly one of 'step_size', 'num_steps' or grid='t'; got {}"),
+        ({"options": {"num_steps": 2, "step_size": 0.1}}, ValueError, r"exactly one of"),
+        ({"options": {"stepsize": 0.1}}, ValueError, r"may hold step_size, num_steps, grid; got 'stepsize'"),
+        ({"options": {"step_size": 0.0}}, ValueError, r"options\['step_size'\] must be a positive, finite number; got 0.0"),
+        ({"options": {"step_size": -0.1}}, ValueError, r"positive, finite number; got -0.1"),
+        ({"options": {"step_size": float("nan")}}, ValueError, r"positive, finite number; got nan"),
+        ({"options": {"step_size": 1e-9}}, ValueError, r"options ask for 1e\+09 steps; at most 1e\+07"),
+        ({"options": {"num_steps": 0}}, ValueError, r"options\['num_steps'\] must be an integer ≥ 1; got 0"),
+        ({"options": {"num_steps": 2.5}}, ValueError, r"integer ≥ 1; got 2.5"),
+        ({"options": {"grid": "y"}}, ValueError, r"options\['grid'\] must be 't'"),
+        ({"method": "dopri5"}, ValueError, r"options for 'dopri5' may hold first_step.*got 'num_steps'"),
+        ({"method": "dopri5", "options": {"safety": 0}}, ValueError, r"options\['safety'\] must be a positive"),
+        ({"method": "dopri5", "options": {"ifactor": 0.5}}, ValueError, r"dfactor < 1 < ifactor"),
+        ({"method": "dopri5", "options": {}, "rtol": 0.0}, ValueError, r"rtol must be a positive, finite number; got 0.0"),
+        ({"method": "dopri5", "options": {}, "atol": -1e-9}, ValueError, r"atol must be a positive, finite number"),
+        ({"method": "dopri5", "options": {}, "rtol": 1e-16}, ValueError, r"rtol must be at least 10 eps = 2.2e-15"),
+        ({"method": "dopri8", "options": {}, "rtol": -1.0}, ValueError, r"rtol must be a positive"),
+        ({"method": "implicit_euler", "y0": Y0.to(torch.complex128)}, TypeError, r"y0 must be real for the implicit"),
+    ],
+)  # fmt: skip
+def test_malformed_calls(change, error, words):
+    with pytest.raises(error, match=words):
+        call(**change)
+
+
+def test_float32_has_its_own_least_tolerance():
+    with pytest.raises(ValueError, match=r"rtol must be at least 10 eps = 1.2e-06 of torch.float32"):
+        call(y0=Y0.float(), method="dopri5", options={}, rtol=1e-7)
+
+
+def test_tolerances_on_a_fixed_step_method_are_warned_about():
+    with pytest.warns(UserWarning, match="rtol and atol have no effect on the fixed-step method 'euler'"):
+        call(rtol=1e-3)
+
+
+def test_scipy_solver_refuses_to_lose_a_gradient():
+    with pytest.raises(ValueError, match="returns no gradient"):
+        call(y0=Y0.clone().requires_grad_(), method="scipy_solver", options={})
+
+
+@pytest.mark.parametrize("method", ["euler", "rk4", "ab2"])
+def test_overflow_names_time_step_and_method(method):
+    with pytest.raises(NonFiniteStateError, match=rf"step from t = \d.* with step size 0.01, method '{method}'"):
+        odeint(lambda t, y: y**3, 2 * Y0, T, method=method, options={"step_size": 0.01})
+
+
+def test_the_step_that_overflowed_is_the_one_named():
+    field = lambda t, y: y / 0 if t > 0.55 else -y  # noqa: E731
+    with pytest.raises(NonFiniteStateError, match=r"step from t = 0.6 with step size 0.1"):
+        odeint(field, Y0, T, method="euler", options={"step_size": 0.1})
+
+
+@pytest.mark.parametrize("method", ["euler", "dopri5", "implicit_euler"])
+def test_a_state_that_is_not_finite_from_the_start(method):
+    with pytest.raises((NonFiniteStateError, NewtonError), match="finite|converge"):
+        odeint(decay, Y0 * float("nan"), T, method=method, options={} if method == "dopri5" else STEPS)
+
+
+def test_blow_up_is_an_underflow():
+    with pytest.raises(StepSizeUnderflowError, match=r"step size underflow: dopri5 at t = 0.5 with step size \d"):
+        odeint(lambda t, y: y**2, Y0, T)
+
+
+def test_a_field_that_stops_being_finite():
+    with pytest.raises(NonFiniteStateError, match=r"not finite: dopri5 at t = 0.5"):
+        odeint(lambda t, y: torch.where(t > 0.5, torch.nan, -y), Y0, T)
+
+
+def test_an_endless_solve_ends():
+    with pytest.raises(TooManyStepsError, match=r"dopri5 used up max_num_steps = 50 at t = .*stiff"):
+        odeint(lambda t, y: -1e6 * (y - torch.cos(t)), Y0, T, options={"max_num_steps": 50})
+
+
+def test_newton_says_what_it_left():
+    # the step is far beyond the fold of this field: there is no solution to find
+    with pytest.raises(
+        NewtonError, match=r"implicit_euler at t = 0 with step size 10, largest residual .* after \d+ iter"
+    ):
+        odeint(lambda t, y: y**2 + 1, Y0, 10 * T, method="implicit_euler", options={"num_steps": 1})

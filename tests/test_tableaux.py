@@ -1,0 +1,101 @@
+"""Every tableau satisfies the order conditions of its order, and no more."""
+
+from fractions import Fraction
+from itertools import combinations_with_replacement
+from math import prod
+
+import numpy as np
+import pytest
+
+from helpers.solvers.tableaux import TABLEAUX, get
+
+THETAS = (0.1, 0.37, 0.5, 0.82, 1.0)
+DENSE_ORDER = {"bosh3": 3, "dopri5": 4, "tsit5": 4}
+
+
+def trees(order):
+    """Rooted trees with `order` vertices, a tree being the sorted tuple of its subtrees."""
+    if order == 1:
+        return [()]
+    found = set()
+    for parts in partitions(order - 1):
+        choices = [list(combinations_with_replacement(trees(size), parts.count(size))) for size in sorted(set(parts))]
+        stack = [()]
+        for choice in choices:
+            stack = [chosen + group for chosen in stack for group in choice]
+        found.update(tuple(sorted(s)) for s in stack)
+    return sorted(found)
+
+
+def partitions(n, largest=None):
+    """Lists of positive integers that add up to n, in falling order."""
+    if n == 0:
+        return [()]
+    return [(k, *rest) for k in range(min(n, largest or n), 0, -1) for rest in partitions(n - k, k)]
+
+
+def size(tree):
+    return 1 + sum(map(size, tree))
+
+
+def density(tree):
+    return size(tree) * prod(map(density, tree))
+
+
+def stage_weights(tree, a):
+    """The elementary weight of a tree at every stage: the product over its subtrees of a · (their weights)."""
+    return prod((a @ stage_weights(sub, a) for sub in tree), start=np.ones(len(a)))
+
+
+def defect(b, a, order, theta=1.0):
+    """The largest violation of Σ_i b_i Φ_i(τ) = θ^|τ| / γ(τ) over the trees of this order."""
+    return max(abs(b @ stage_weights(tree, a) - theta**order / density(tree)) for tree in trees(order))
+
+
+def test_the_trees_themselves():
+    assert [len(trees(n)) for n in range(1, 7)] == [1, 1, 2, 4, 9, 20]
+    bushy = ((), (), ())
+    assert (size(bushy), density(bushy)) == (4, 4)
+    tall = (((),),)
+    assert Fraction(1, density(tall)) == Fraction(1, 6)
+
+
+@pytest.mark.parametrize("name", TABLEAUX)
+def test_order_of_the_step(name):
+    tableau = get(name)
+    a, b = np.array(tableau.a), np.array(tableau.b)
+    np.testing.assert_allclose(a.sum(1), tableau.c, atol=1e-14)
+    for order in range(1, tableau.order + 1):
+        assert defect(b, a, order) < 1e-13
+    assert defect(b, a, tableau.order + 1) > 1e-5
+
+
+@pytest.mark.parametrize("name", [name for name in TABLEAUX if TABLEAUX[name].adaptive])
+def test_embedded_and_dense_weights(name):
+    tableau = get(name)
+    a, b = np.array(tableau.a), np.array(tableau.b)
+    embedded = b - np.array(tableau.b_error)
+    assert max(defect(embedded, a, order) for order in range(1, tableau.error_order + 1)) < 1e-13
+    assert defect(embedded, a, tableau.error_order + 1) > 1e-5
+    for theta in THETAS:
+        weights = np.array(tableau.dense) @ [theta ** (m + 1) for m in range(len(tableau.dense[0]))]
+        assert max(defect(weights, a, order, theta) for order in range(1, DENSE_ORDER[name] + 1)) < 1e-13
+    # the loop of an adaptive solve counts on the last stage being the next step's first
+    assert tableau.first_same_as_last and tableau.explicit
+
+
+@pytest.mark.parametrize("name", TABLEAUX)
+def test_shapes(name):
+    tableau = get(name)
+    assert {len(row) for row in tableau.a} == {len(tableau.a)} == {tableau.stages} == {len(tableau.c)}
+    assert tableau.explicit == (np.triu(np.array(tableau.a)) == 0).all()
+
+
+def test_rk4_is_the_classic_one_and_not_the_three_eighths_rule():
+    assert get("rk4").b == (1 / 6, 1 / 3, 1 / 3, 1 / 6)
+    assert get("rk4_38").b == (1 / 8, 3 / 8, 3 / 8, 1 / 8)
+
+
+def test_unknown_name_lists_the_known_ones():
+    with pytest.raises(ValueError, match="euler.*dopri5.*got 'dopri'"):
+        get("dopri")
