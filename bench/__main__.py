@@ -17,7 +17,8 @@ def main():
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     print(
-        f"torch {torch.__version__}, torchdiffeq {torchdiffeq.__version__}, Python {platform.python_version()}, {where}, one thread"
+        f"torch {torch.__version__}, torchdiffeq {torchdiffeq.__version__}, Python {platform.python_version()}, "
+        f"{where}, one thread"
     )
     print("\n".join(forward.table(where)))
 

@@ -1,4 +1,4 @@
-"""Vector fields that a solver is timed on: one where its own overhead shows, one in between, one where the field rules."""
+"""Vector fields that a solver is timed on: its own overhead shows on the small one, hardly on the large one."""
 
 from __future__ import annotations
 

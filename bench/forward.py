@@ -79,6 +79,7 @@ def table(device):
                 gain = f"{faster:9.2f}" if solver == "helpers" else " " * 9
                 error = f"{row['error']:.1e}" if "error" in row else ""
                 lines.append(
-                    f"{name:7} {kind:7} {solver:12} {row['ms']:7.2f} {row['nfe']:5d} {row['ratio']:14.2f} {gain}   {error}"
+                    f"{name:7} {kind:7} {solver:12} {row['ms']:7.2f} {row['nfe']:5d} {row['ratio']:14.2f} {gain}"
+                    f"   {error}"
                 )
     return lines

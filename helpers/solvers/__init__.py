@@ -6,9 +6,10 @@
 
 from . import analysis, explicit, tableaux
 from .errors import NewtonError, NonFiniteStateError, SolverError, StepSizeUnderflowError, TooManyStepsError
-from .solve import METHODS, odeint
+from .solve import GRADIENTS, METHODS, odeint
 
 __all__ = [
+    "GRADIENTS",
     "METHODS",
     "NewtonError",
     "NonFiniteStateError",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import operator
+from bisect import bisect_right
 from dataclasses import dataclass
 
 import torch
@@ -31,34 +33,35 @@ class Control:
     max_num_steps: int = 100_000
 
 
-def integrate(tableau: Tableau, func, y, t: list[float], control: Control, slope):
+def integrate(tableau: Tableau, func, y, t: list[float], control: Control, slope, accepted=None):
     """The states at t[1:], from y at t[0] with slope f(t[0], y). No evaluation leaves the interval.
 
     One number a step comes back from the device: the error. The last step ends exactly on t[-1]. Every adaptive
     tableau here is first-same-as-last, so an accepted step hands its last slope to the next one.
 
+    Args:
+        accepted: called after each accepted step as accepted(start, h, slopes), where somebody wants to know.
+
     Raises:
         NonFiniteStateError, StepSizeUnderflowError, TooManyStepsError: with time, step size and method.
     """
     now, end, outputs, error = t[0], t[-1], [], 0.0
-    direction = math.copysign(1.0, end - now)
     magnitude = y.detach().abs()
     h = control.first_step or _first_step(tableau, func, now, y, slope, magnitude, end - now, control)
-    h = direction * h
+    h = math.copysign(h, end - now)
 
     for _ in range(control.max_num_steps):
         h, last = _limit(h, end - now, control)
         if now + h == now or abs(h) < control.min_step:
             raise _underflow(tableau, now, h, error)
-        times = torch.tensor([now + c * h for c in tableau.c], dtype=magnitude.dtype, device=y.device).unbind()
-        slopes, y_next = stages(tableau, func, times, y, h, slope)
+        slopes, y_next = stages(tableau, func, clock(tableau, now, h, y), y, h, slope)
         size = y_next.detach().abs()
         error = _error(tableau, slopes, h, magnitude, size, control)
         if error <= 1:
             reached = end if last else now + h
-            while len(outputs) < len(t) - 1 and (reached - t[len(outputs) + 1]) * direction >= 0:
-                target = t[len(outputs) + 1]
-                outputs.append(y_next if target == reached else _dense(tableau, slopes, y, h, (target - now) / h))
+            outputs += outputs_in(tableau, t, now, h, reached, slopes, y, y_next)
+            if accepted is not None:
+                accepted(now, h, slopes)
             if last:
                 return outputs
             now, y, slope, magnitude = reached, y_next, slopes[-1], size
@@ -67,6 +70,23 @@ def integrate(tableau: Tableau, func, y, t: list[float], control: Control, slope
         f"{tableau.name} used up max_num_steps = {control.max_num_steps} at t = {now:.6g} on the way to {end:.6g} with "
         f"step size {abs(h):.3g}: the problem is stiff, or the tolerances are too tight for it"
     )
+
+
+def clock(tableau, start, h, like):
+    """The times of the stages of one step, as 0-d tensors."""
+    real = like.real.dtype if like.is_complex() else like.dtype
+    return torch.tensor([start + c * h for c in tableau.c], dtype=real, device=like.device).unbind()
+
+
+def outputs_in(tableau, t, start, h, end, slopes, y, y_next):
+    """The states at those requested times that lie in the step, (start, end]; from its slopes, without evaluations."""
+    low, high = (bisect_right(t, start), bisect_right(t, end)) if h > 0 else _falling(t, start, end)
+    return [y_next if t[k] == end else _dense(tableau, slopes, y, h, (t[k] - start) / h) for k in range(low, high)]
+
+
+def _falling(t, start, end):
+    """The same positions in a falling list."""
+    return bisect_right(t, -start, key=operator.neg), bisect_right(t, -end, key=operator.neg)
 
 
 def _limit(h, remaining, control):

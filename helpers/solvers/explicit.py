@@ -49,17 +49,27 @@ def step(tableau: Tableau, func, t, y, h):
     return combine(y, slopes, tableau.nonzero_weights, h)
 
 
-def integrate(tableau: Tableau, func, y, steps: list[Step], times, first=None):
+def increment(tableau: Tableau, func, times, y, h):
+    """Ψ_h(t, y): what one step adds to y."""
+    slopes, _ = stages(tableau, func, times, y, h)
+    (j, weight), *rest = tableau.nonzero_weights
+    return combine(slopes[j] * (h * weight), slopes, rest, h)
+
+
+def integrate(tableau: Tableau, func, y, steps: list[Step], times, first=None, accepted=None):
     """Walk along `steps`; returns the states at the steps that are marked as outputs.
 
     Args:
         times: for each step the tuple of its stages' times, as `grid.stage_times` makes them.
         first: k_1 of the first step where the caller has it already.
+        accepted: called after each step as accepted(start, h, slopes), where somebody wants to know.
     """
     weights, outputs = tableau.nonzero_weights, []
-    for (_, h, is_output), stage_times in zip(steps, times, strict=True):
+    for (start, h, is_output), stage_times in zip(steps, times, strict=True):
         slopes, _ = stages(tableau, func, stage_times, y, h, first)
         y, first = combine(y, slopes, weights, h), None
+        if accepted is not None:
+            accepted(start, h, slopes)
         if is_output:
             outputs.append(y)
     return outputs

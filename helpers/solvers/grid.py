@@ -9,7 +9,7 @@ import torch
 
 
 class Step(NamedTuple):
-    """One step: from `start` over `h` (negative when time runs backwards); `is_output` when it ends on a requested time."""
+    """From `start` over `h`, negative when time runs backwards; `is_output` when it ends on a requested time."""
 
     start: float
     h: float

@@ -6,6 +6,7 @@ import torch
 
 from .errors import NewtonError
 from .explicit import combine
+from .grid import Step
 from .tableaux import Tableau
 
 # A correction below this, relative to the state, ends the iteration. Newton squares its error, so the correction that
@@ -42,6 +43,12 @@ def integrate(tableau: Tableau, func, y, steps, times, first=None):
         if is_output:
             outputs.append(y)
     return outputs
+
+
+def increment(tableau: Tableau, func, times, y, h):
+    """Ψ_h(t, y): what one step adds to y."""
+    (y_next,) = integrate(tableau, func, y, [Step(float(times[0]), h, True)], [times])
+    return y_next - y
 
 
 def _solve_stage(func, time, known, gamma, guess, where):
@@ -82,9 +89,9 @@ def _newton(func, time, known, gamma, point, where):
         point = point.detach() + _apply_inverse(factor, residual)
     name, start, h = where
     raise NewtonError(
-        f"Newton's iteration did not converge: {name} at t = {start:.6g} with step size {abs(h):.3g}, largest residual "
-        f"{residual.abs().max().item():.3g} after {iteration} iterations. Try a smaller step; the last axis of the state is one sample, "
-        f"and samples (shape {tuple(point.shape[:-1])}) must not mix"
+        f"Newton's iteration did not converge: {name} at t = {start:.6g} with step size {abs(h):.3g}, "
+        f"largest residual {residual.abs().max().item():.3g} after {iteration} iterations. Try a smaller step; "
+        f"the last axis of the state is one sample, and samples, shape {tuple(point.shape[:-1])}, must not mix"
     )
 
 

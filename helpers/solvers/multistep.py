@@ -14,7 +14,7 @@ def adams_bashforth2(func, y, steps, times, first=None):
 
     (Hairer, Nørsett & Wanner 1993, III.5: variable step sizes). Returns the states at the marked steps.
     """
-    start, outputs, before = tableaux.get("heun2"), [], None
+    start, outputs, before, before_h = tableaux.get("heun2"), [], None, None
     for (_, h, is_output), stage_times in zip(steps, times, strict=True):
         slope = func(stage_times[0], y) if first is None else first
         if before is None:

@@ -1,0 +1,1 @@
+"""The exercises, one module a chapter: hints, checks that name the likely mistake, and solutions."""

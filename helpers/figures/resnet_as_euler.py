@@ -1,0 +1,369 @@
+"""The pictures of chapter 01, residual networks as Euler's method.
+
+A picture without controls comes with its text alternative, made from the same data: `show(*polygons(...))`.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import numpy as np
+import torch
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from helpers.solvers import METHODS, odeint
+
+from . import style
+
+# --- blocks and steps ---------------------------------------------------------------------------------------------
+
+
+def polygons(field, solution, starts, depths, horizon):
+    """Euler's polygons over the curves they follow: each corner is the output of one residual block.
+
+    Args:
+        field: f(t, y) of a scalar equation.
+        solution: function of (t, y0) that gives the exact solution.
+        starts: initial values, one curve each.
+        depths: numbers of steps, one panel each.
+        horizon: T.
+    """
+    fig = Figure((9.2, 3.4))
+    t = np.linspace(0, horizon, 200)
+    for ax, depth in zip(fig.subplots(1, len(depths), sharey=True), depths, strict=True):
+        grid = torch.linspace(0, horizon, depth + 1)
+        for start in starts:
+            (curve,) = ax.plot(t, solution(t, start), color=style.FLOW, lw=2.5)
+            steps = odeint(field, torch.tensor([start]), grid, method="euler", options={"grid": "t"})[:, 0]
+            (corners,) = ax.plot(grid, steps, color=style.NETWORK, marker="o", ms=4, lw=1.5)
+        ax.set(title=f"{depth} blocks, h = {horizon / depth:g}", xlabel="depth time t")
+    ax.legend([curve, corners], ["flow", "residual blocks"], loc="upper right")
+    fig.axes[0].set_ylabel("state x(t)")
+    return fig, (
+        f"Three solutions of an equation and Euler's polygons over them, with {', '.join(map(str, depths))} blocks. "
+        f"The corners miss the curves by far with {depths[0]} blocks and lie almost on them with {depths[-1]}."
+    )
+
+
+# --- orders -------------------------------------------------------------------------------------------------------
+
+
+def convergence(steps, errors, *, ylabel, title=""):
+    """Error against the number of steps, log–log, one line a method.
+
+    Args:
+        steps: numbers of steps.
+        errors: name → errors, shape (len(steps),), or (seeds, len(steps)) with a thin line for each seed.
+    """
+    fig = Figure((7.2, 4.2))
+    ax = fig.subplots()
+    for name, look in style.lines(errors).items():
+        runs = np.atleast_2d(errors[name])
+        for i, run in enumerate(runs):
+            ax.loglog(steps, run, **look, lw=2 if len(runs) == 1 else 1.2, label=None if i else name)
+    ax.set(xlabel="steps n", ylabel=ylabel, title=title)
+    ax.set_xticks(steps, [str(n) for n in steps])
+    ax.minorticks_off()
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside right upper")
+    falls = [f"{name} from {np.atleast_2d(e)[0][0]:.0e} to {np.atleast_2d(e)[0][-1]:.0e}" for name, e in errors.items()]
+    return fig, (
+        f"{ylabel[0].upper()}{ylabel[1:]} against the number of steps, {steps[0]} to {steps[-1]}, straight lines in a "
+        f"log–log plot: {', '.join(falls)}."
+    )
+
+
+EQUATIONS = {
+    "growth": ("y' = y cos t", lambda t, y: y * torch.cos(t), lambda t: np.exp(np.sin(t)), 2.0),
+    "decay": ("y' = −2y", lambda t, y: -2 * y, lambda t: np.exp(-2 * t), 2.0),
+    "logistic": ("y' = 3y(1 − y/3)", lambda t, y: 3 * y * (1 - y / 3), lambda t: 3 / (1 + 2 * np.exp(-3 * t)), 2.0),
+}
+ORDER_METHODS = ("euler", "implicit_euler", "ab2", "midpoint", "heun2", "trapezoid", "heun3", "rk4")
+ORDER_STEPS = (4, 8, 16, 32, 64, 128, 256)
+
+
+@cache
+def _solve(equation, method, n):
+    """Values at the n + 1 grid points, and the number of evaluations of the field."""
+    _, field, _, end = EQUATIONS[equation]
+    calls = 0
+
+    def counted(t, y):
+        nonlocal calls
+        calls += 1
+        return field(t, y)
+
+    t = torch.linspace(0, end, n + 1, dtype=torch.float64)
+    with torch.no_grad():
+        y = odeint(counted, torch.ones(1, dtype=torch.float64), t, method=method, options={"grid": "t"})
+    return y[:, 0].numpy(), calls
+
+
+def _error(equation, method, n):
+    _, _, solution, end = EQUATIONS[equation]
+    return abs(_solve(equation, method, n)[0][-1] - solution(end))
+
+
+def orders(fig):
+    """Explorer: one method at n steps beside its curve, and the error of all methods against their cost."""
+    left, right = fig.subplots(1, 2, width_ratios=[1, 1.25])
+    t = np.linspace(0, 2, 200)
+    (exact,) = left.plot(t, t, color=style.FLOW, lw=3, label="solution")
+    (steps,) = left.plot([], [], color=style.NETWORK, marker="o", ms=4, lw=1.5, label="method")
+    left.set(xlim=(-0.05, 2.05), ylim=(-0.3, 3.3), xlabel="t", ylabel="y")
+    left.legend(loc="upper left")
+    others = [right.loglog([], [], color="#b5b5b5", lw=1.2)[0] for _ in ORDER_METHODS]
+    (chosen,) = right.loglog([], [], color=style.NETWORK, lw=2.5)
+    (here,) = right.loglog([], [], color=style.NETWORK, marker="o", ms=10)
+    right.set(xlim=(3, 1300), ylim=(1e-13, 10), ylabel="error at t = 2")
+    right.legend([chosen, others[0]], ["method", "all others"], loc="lower left")
+
+    def update(equation, method, n, per_evaluation):
+        words, _, solution, _ = EQUATIONS[equation]
+        exact.set_ydata(solution(t))
+        values, calls = _solve(equation, method, n)
+        steps.set_data(np.linspace(0, 2, n + 1), values)
+        for line, name in zip([*others, chosen], [*ORDER_METHODS, method], strict=True):
+            cost = [_solve(equation, name, k)[1] if per_evaluation else k for k in ORDER_STEPS]
+            line.set_data(cost, [max(_error(equation, name, k), 1e-16) for k in ORDER_STEPS])
+        error = _error(equation, method, n)
+        here.set_data([calls if per_evaluation else n], [max(error, 1e-16)])
+        halved = _error(equation, method, 2 * n) if error > 1e-12 else 0
+        gain = f"÷ {error / halved:.1f} when h is halved" if halved > 1e-14 else "at rounding level"
+        right.set_title(f"error {error:.1e}, {gain}")
+        right.set_xlabel("evaluations of f" if per_evaluation else "steps n")
+        left.set_title(words)
+
+    return update
+
+
+# --- a network and its flow ---------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def _walk(field, x, horizon, method, steps):
+    """States of the points along the depth, shape (steps + 1, n, d)."""
+    t = torch.linspace(0, horizon, steps + 1, dtype=x.dtype)
+    return odeint(field, x, t, method=method, options={"grid": "t"})
+
+
+def network_and_flow(networks, x, y, *, key, traced=60, fine=128):
+    """Explorer of trained residual networks in the plane: their paths and decisions when they take other steps.
+
+    Args:
+        networks: value of the parameter `key` → the network, a residual stack followed by a classifier.
+        x, y: points, shape (n, 2), and their classes.
+        key: name of the parameter that chooses the network.
+        traced: how many points are followed.
+        fine: steps of the classic Runge–Kutta method that stand for the flow itself.
+
+    Returns:
+        build(fig) for parameters `key`, steps, method.
+    """
+    x, y = x.cpu(), y.cpu()
+    low, high = x.min(0).values - 0.4, x.max(0).values + 0.4
+    side = [torch.linspace(a, b, 61, dtype=x.dtype) for a, b in zip(low.tolist(), high.tolist(), strict=True)]
+    plane = torch.cartesian_prod(*side)
+    everything = torch.cat([x, plane])
+    extent = [low[0].item(), high[0].item(), low[1].item(), high[1].item()]
+    paint = np.array([to_rgb(c) for c in style.CLASSES]) * 0.35 + 0.65
+
+    @cache
+    def evaluated(chosen, steps, method):
+        stack, head = networks[chosen]
+        paths = _walk(stack.field, everything, stack.horizon, method, steps)
+        with torch.no_grad():
+            decided = head(paths[-1]).argmax(-1)
+        accuracy = (decided[: len(x)] == y).double().mean().item()
+        return paths[:, :traced], paths[-1, : len(x)], decided[len(x) :].reshape(61, 61).T, accuracy
+
+    @cache
+    def limit(chosen):
+        return evaluated(chosen, fine, "rk4")
+
+    def build(fig):
+        left, right = fig.subplots(1, 2)
+        image = right.imshow(np.ones((61, 61, 3)), origin="lower", extent=extent, aspect="auto", zorder=0)
+        for c, (colour, marker) in enumerate(zip(style.CLASSES, style.CLASS_MARKERS, strict=True)):
+            right.plot(*x[y == c].T, ls="", marker=marker, ms=3.5, color=colour, mec="white", mew=0.3)
+        lines = LineCollection([], lw=1.1, colors=[style.CLASSES[c] for c in y[:traced]], alpha=0.8)
+        left.add_collection(lines)
+        (ends,) = left.plot([], [], ls="", marker="o", ms=4, color=style.BLACK)
+        for ax in (left, right):
+            ax.grid(False)
+        left.set(xlabel="feature 1", ylabel="feature 2", title="paths from x(0) to x(T) ●")
+        right.set(xlabel="input 1", ylabel="input 2")
+
+        def update(steps, method, **chosen):
+            name = chosen[key]
+            paths, states, decided, accuracy = evaluated(name, steps, method)
+            *_, accuracy_flow = limit(name)
+            flow = limit(name)[1]
+            distance = ((states - flow).norm() / flow.norm()).item()
+            lines.set_segments(list(paths.transpose(0, 1).numpy()))
+            ends.set_data(*paths[-1].T.numpy())
+            reach = max(2.0, paths.abs().max().item() * 1.05)
+            left.set(xlim=(-reach, reach), ylim=(-reach, reach))
+            image.set_data(paint[decided.numpy()])
+            right.set_title(f"accuracy {accuracy:.2f} · its flow {accuracy_flow:.2f} · distance {distance:.2f}")
+
+        return update
+
+    return build
+
+
+def solver_swap(depths, same, fine):
+    """Accuracy with the steps of training, and with many more, against the number of steps in training.
+
+    Args:
+        depths: numbers of Euler steps in training.
+        same, fine: accuracies, shape (len(depths), seeds).
+    """
+    fig = Figure((7.2, 4.0))
+    ax = fig.subplots()
+    place = np.arange(len(depths))
+    looks = {
+        "same steps as in training": (same, style.NETWORK, "o", -0.12),
+        "its own flow": (fine, style.FLOW, "s", 0.12),
+    }
+    for name, (values, colour, marker, shift) in looks.items():
+        values = np.array(values)
+        ax.plot(place + shift, values.mean(1), color=colour, lw=1, ls=":")
+        for seed in values.T:
+            ax.plot(place + shift, seed, ls="", marker=marker, color=colour, alpha=0.75, ms=8, mec="white")
+        ax.plot([], [], marker=marker, color=colour, ls="", label=name, ms=8)
+    ax.set_xticks(place, [str(n) for n in depths])
+    ax.axhline(0.5, color=style.GREY, lw=1, ls="--")
+    ax.annotate("guessing", (place[-1] + 0.4, 0.505), ha="right", va="bottom", color="#555555", fontsize=11)
+    ax.set(xlabel="Euler steps in training", ylabel="test accuracy", ylim=(0.3, 1.03))
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    pairs = zip(depths, np.mean(same, axis=1), np.mean(fine, axis=1), strict=True)
+    return (
+        fig,
+        "Test accuracy against the number of Euler steps in training, with the same steps and for the flow: "
+        + (
+            "; ".join(f"{n} steps, {a:.2f} and {b:.2f}" for n, a, b in pairs)
+            + ". Means of three seeds, each seed a dot."
+        ),
+    )
+
+
+# --- depth and scale ----------------------------------------------------------------------------------------------
+
+
+def depth_scaling(depths, change):
+    """How much a random network changes its input, against its depth.
+
+    Args:
+        depths: numbers of layers.
+        change: kind of weights → exponent β → changes, shape (seeds, len(depths)).
+    """
+    fig = Figure((8.6, 3.8))
+    for ax, (kind, rows) in zip(fig.subplots(1, len(change), sharey=True), change.items(), strict=True):
+        for (beta, values), look in zip(rows.items(), style.lines(rows).values(), strict=True):
+            middle = np.exp(np.log(np.array(values)).mean(0))
+            ax.loglog(depths, middle, **look, label=f"β = {beta:g}")
+        ax.set(title=f"{kind} weights", xlabel="layers L", ylim=(1e-2, 1e4))
+        ax.set_xticks(depths, [str(n) for n in depths])
+        ax.minorticks_off()
+    fig.axes[0].set_ylabel(r"change  $\|x_L - x_0\|\,/\,\|x_0\|$")
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside right center")
+    return fig, "Relative change of the state against the number of layers, log–log. " + " ".join(
+        f"{kind} weights: "
+        + ", ".join(f"β = {beta:g} from {v[0][0]:.2g} to {v[0][-1]:.2g}" for beta, v in rows.items())
+        + "."
+        for kind, rows in change.items()
+    )
+
+
+def norm_along_depth(random_weights, states_along, x0):
+    """Explorer: the size of the state along a random network.
+
+    Args:
+        random_weights: function of (layers, smooth, seed) → pairs of weights, one a layer.
+        states_along: function of (beta, weights, x0) → states, shape (layers + 1, *x0.shape).
+        x0: inputs.
+    """
+    seeds = (0, 1, 2)
+    drawn = cache(random_weights)
+
+    def walk(beta, layers, smooth, seed):
+        states = states_along(beta, drawn(layers, smooth, seed), x0)
+        return (states.flatten(1).norm(dim=1) / x0.norm()).clamp_min(1e-30).numpy()
+
+    def build(fig):
+        ax = fig.subplots()
+        ax.axhline(1, color=style.GREY, lw=1, ls="--")
+        curves = [ax.semilogy([], [], **look, markevery=0.1)[0] for look in style.lines(seeds).values()]
+        ax.set(xlim=(0, 1), ylim=(0.1, 1e4), xlabel="depth k / L", ylabel="size  ‖x_k‖ / ‖x_0‖")
+        ax.legend(curves, [f"weights {seed + 1}" for seed in seeds], loc="upper left")
+
+        def update(beta, layers, smooth):
+            runs = [walk(beta, layers, smooth, seed) for seed in seeds]
+            for curve, sizes in zip(curves, runs, strict=True):
+                curve.set_data(np.linspace(0, 1, layers + 1), sizes)
+            growth = np.exp(np.mean([math.log(sizes[-1]) for sizes in runs]))
+            ax.set_title(f"residual branch scaled by L^−{beta:g} = {layers**-beta:.3g}: size at the end × {growth:.3g}")
+
+        return update
+
+    return build
+
+
+# --- what a flow cannot do ----------------------------------------------------------------------------------------
+
+
+def crossing(flows, blocks):
+    """Paths of two points that should change places: a flow on the line beside one residual block.
+
+    Args:
+        flows: paths of trained neural ODEs on the line, each of shape (times, 2).
+        blocks: input and output of one residual block, shape (2, 2).
+    """
+    fig = Figure((8.6, 3.6))
+    left, right = fig.subplots(1, 2, sharey=True)
+    for paths in flows:
+        for path, colour in zip(paths.T, style.CLASSES, strict=True):
+            left.plot(np.linspace(0, 1, len(path)), path, color=colour)
+    for path, colour in zip(np.array(blocks).T, style.CLASSES, strict=True):
+        right.plot([0, 1], path, color=colour, marker="o")
+    for ax, title in ((left, "trained flows on the line"), (right, "one residual block")):
+        ax.plot([1, 1], [-1, 1], ls="", marker="x", color=style.BLACK, ms=10, mew=2, clip_on=False, zorder=5)
+        ax.set(title=title, xlabel="depth time t", ylim=(-1.3, 1.3))
+    left.set_ylabel("state x(t)")
+    right.annotate("× targets", (0.97, 0.03), xycoords="axes fraction", ha="right", fontsize=11)
+    return fig, (
+        f"Left: the paths of the points −1 and 1 under {len(flows)} trained flows on the line approach each other and "
+        "never cross. Right: one residual block swaps the two points, its straight paths crossing."
+    )
+
+
+def rings(features, labels, losses):
+    """Where two kinds of neural ODE send the rings, and what it costs them.
+
+    Args:
+        features: model → output features, shape (n, d); the first two are drawn, or the first and the third.
+        labels: classes, shape (n,).
+        losses: model → training loss, shape (seeds, epochs).
+    """
+    fig = Figure((9.4, 3.4))
+    axes = fig.subplots(1, 3)
+    for ax, (name, states) in zip(axes, features.items(), strict=False):
+        shown = states[:, [0, 1]] if states.shape[1] == 2 else states[:, [0, 2]]
+        for c, (colour, marker) in enumerate(zip(style.CLASSES, style.CLASS_MARKERS, strict=True)):
+            ax.plot(*shown[labels == c].T, ls="", marker=marker, ms=3, color=colour, label=("disc", "ring")[c])
+        ax.set(title=name, xlabel="feature 1", ylabel="feature 2" if states.shape[1] == 2 else "extra feature")
+    axes[0].legend(loc="upper left", markerscale=2, handletextpad=0.1)
+    for (name, runs), look in zip(losses.items(), style.lines(losses).values(), strict=True):
+        for run in runs:
+            axes[2].semilogy(run, color=look["color"], ls=look["linestyle"], lw=1.5)
+        end = max(run[-1] for run in runs)
+        axes[2].annotate(name, (len(runs[0]), 2 * end), color=look["color"], ha="right", va="bottom")
+    axes[2].set(title="training loss", xlabel="epoch")
+    return fig, (
+        "Disc and ring after the flow, and training losses. Left: the plane neural ODE stretches the disc out through a "
+        "gap in the ring. Middle: the augmented one lifts it off along the extra feature. Right: the augmented losses "
+        "are lower."
+    )

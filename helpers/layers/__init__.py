@@ -1,0 +1,24 @@
+"""Networks whose forward pass is a numerical scheme or the solution of a differential equation.
+
+Every layer is a `torch.nn.Module` on states of shape (..., features) and works in the dtype and on the device
+of its input and its parameters. A vector field is a module called as field(t, x), with t a float or a 0-d
+tensor.
+"""
+
+from .multistep import LMResNet
+from .ode_block import AugmentedODEBlock, ODEBlock
+from .polynet import PolyNetBlock
+from .residual_stack import ResidualStack
+from .reversible import ReversibleBlock
+from .vector_field import FunctionField, MLPField
+
+__all__ = [
+    "AugmentedODEBlock",
+    "FunctionField",
+    "LMResNet",
+    "MLPField",
+    "ODEBlock",
+    "PolyNetBlock",
+    "ResidualStack",
+    "ReversibleBlock",
+]

@@ -1,0 +1,30 @@
+"""What a lesson needs: pictures with controls, claims that are checked, exercises that answer back."""
+
+from helpers.lesson.claim import ClaimFailed, claim
+from helpers.lesson.controls import Choice, Slider, Toggle
+from helpers.lesson.exercise import (
+    Exercise,
+    Verdict,
+    call,
+    same_function,
+    same_number,
+    same_option,
+)
+from helpers.lesson.explorer import Explorer
+from helpers.lesson.show import show
+
+__all__ = [
+    "Choice",
+    "ClaimFailed",
+    "Exercise",
+    "Explorer",
+    "Slider",
+    "Toggle",
+    "Verdict",
+    "call",
+    "claim",
+    "same_function",
+    "same_number",
+    "same_option",
+    "show",
+]

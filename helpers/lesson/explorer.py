@@ -1,0 +1,234 @@
+"""A picture with controls, declared once: live in Jupyter, driven by the tests, a still picture when stored.
+
+    def build(fig):                                  # called once: make the artists
+        ax = fig.subplots()
+        (curve,) = ax.plot(x, np.sin(x))
+
+        def update(k):                               # called at every move: change them in place
+            curve.set_ydata(np.sin(k * x))
+            return [curve]                           # what moved; None if that is everything
+        return update
+
+    Explorer(build, Slider("k", label="frequency k", min=1, max=5, start=2), name="00-sine",
+             alt="A sine of frequency {k}", look_for="What to look for: the number of zeros.")
+
+The picture must depend on the parameters alone, not on those shown before: `Explorer.drive` checks it.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import os
+import re
+import string
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import anywidget
+import traitlets
+
+from helpers.lesson.canvas import DPI, Canvas, encode_fast, encode_small
+from helpers.lesson.controls import Control
+from helpers.lesson.driving import drive
+from helpers.lesson.records import write_record
+
+HERE = Path(__file__).parent
+MOST_FRAMES = 150  # pictures that a page without a kernel can hold for one explorer
+
+
+class Explorer(anywidget.AnyWidget):
+    """A figure with labelled controls beside it.
+
+    Args:
+        build: called once as ``build(fig)``; makes the artists and returns ``update(**parameters)``, which
+            moves them in place and returns those that it moved (or None, which costs a full redraw).
+        *controls: `Slider`, `Choice` and `Toggle`, in the order in which they are shown.
+        name: unique in the collection, chapter first: ``"01-order"``.
+        alt: the text alternative of the picture: a sentence that names every parameter in braces (``"{n}
+            steps"`` gives the value with its unit, ``"{n:.2f}"`` formats the bare value), or a function of
+            the parameters.
+        look_for: one sentence that tells the reader what to watch; shown under the controls.
+        size: width and height of the figure in inches.
+
+    Raises:
+        ValueError: the declaration contradicts itself; the text names the explorer and the argument.
+        TypeError: an argument is of a kind that cannot be used, or ``update`` does not take the parameters.
+    """
+
+    _esm = HERE / "explorer.js"
+    _css = HERE / "explorer.css"
+    controls = traitlets.List().tag(sync=True)
+    pixels = traitlets.List().tag(sync=True)
+    picture = traitlets.Bytes().tag(sync=True)
+    alt = traitlets.Unicode().tag(sync=True)
+    look_for = traitlets.Unicode().tag(sync=True)
+
+    def __init__(
+        self,
+        build: Callable,
+        *controls: Control,
+        name: str,
+        alt: str | Callable,
+        look_for: str,
+        size: tuple[float, float] = (7.2, 4.0),
+    ):
+        self.name, self.size, self._build, self._alt, self._controls = name, size, build, alt, controls
+        self._check_declaration(look_for)
+        self._canvas = Canvas(build, size, start=self.start)
+        super().__init__(
+            controls=[c.front_end() for c in controls],
+            pixels=[round(inches * DPI) for inches in size],
+            picture=encode_fast(self.frame(**self.start)),
+            alt=self.describe(**self.start),
+            look_for=look_for,
+        )
+        self.on_msg(self._answer)
+        if os.environ.get("HELPERS_DRIVE") == "1":
+            self.drive()
+
+    # -- what it shows
+
+    @property
+    def start(self) -> dict:
+        """The parameters at the beginning."""
+        return {c.name: c.start for c in self._controls}
+
+    def frame(self, *, scale: float = 1.0, **parameters):
+        """The picture for these parameters: uint8 (height, width, 4), overwritten by the next frame."""
+        return self._canvas.frame(parameters, scale=scale)
+
+    def describe(self, **parameters) -> str:
+        """The alt text for these parameters."""
+        if callable(self._alt):
+            return self._alt(**parameters)
+        return self._alt.format(
+            **{c.name: _Shown(c.text(parameters[c.name]), parameters[c.name]) for c in self._controls}
+        )
+
+    def grid(self) -> dict[str, list]:
+        """The values of each parameter that a page without a kernel offers, in every combination."""
+        return {c.name: c.static_values() for c in self._controls}
+
+    def __repr__(self) -> str:
+        return f"Explorer({', '.join([repr(self.name), *(f'{k}={v!r}' for k, v in self.start.items())])})"
+
+    def _repr_mimebundle_(self, **kwargs):
+        """The live widget; beside it, for places without a kernel, the first picture with its alt text."""
+        data = super()._repr_mimebundle_(**kwargs) or {}
+        data, metadata = data if isinstance(data, tuple) else (data, {})
+        still = base64.b64encode(encode_small(self.frame(**self.start))).decode()
+        width, height = self.pixels
+        return (
+            {**data, "image/png": still, "text/plain": repr(self)},
+            {**(metadata or {}), "image/png": {"alt": self.alt, "width": width, "height": height}},
+        )
+
+    # -- live
+
+    def _answer(self, _, request: dict, buffers: list) -> None:
+        """Draw what a view in the browser asks for, or say in plain words why it cannot be drawn."""
+        reply, pictures = {"view": request["view"], "at": request["at"]}, []
+        try:
+            parameters = {c.name: c.values[i] for c, i in zip(self._controls, request["at"], strict=True)}
+            pictures = [encode_fast(self.frame(scale=request["scale"], **parameters))]
+            reply["alt"] = self.describe(**parameters)
+        except (
+            Exception
+        ) as error:  # a reader must see it: nothing in Jupyter shows what fails behind a message
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            reply["error"] = (
+                "This setting could not be drawn; the picture still shows the one before. "
+                f"{type(error).__name__}: {error} (line {where.lineno} of {where.name})"
+            )
+        self.send(reply, pictures)
+
+    # -- headless
+
+    def drive(self) -> list[dict]:
+        """Visit the start, every slider end, every choice and two corners; let every exception through.
+
+        Checked at each: a picture that depends on the parameters alone, partial redraw equal to full redraw
+        to the pixel, alt text that differs from all others, one picture size, no warning. Writes the
+        explorer's record.
+
+        Returns:
+            The states visited, each a dict of parameters.
+
+        Raises:
+            DriveError: names the explorer and the parameters, says what is wrong.
+        """
+        states = drive(self)
+        record = {
+            "name": self.name,
+            "alt": self.alt,
+            "look_for": self.look_for,
+            "size": list(self.size),
+            "parameters": [c.record() for c in self._controls],
+            "states": states,
+            "static_frames": self._count_frames(),
+        }
+        write_record("explorers", self.name, record)
+        return states
+
+    def fresh_canvas(self) -> Canvas:
+        """A second figure of the same declaration and layout, on which nothing was shown yet."""
+        return Canvas(self._build, self.size, layout=self._canvas)
+
+    # -- declaration
+
+    def _check_declaration(self, look_for: str) -> None:
+        if not (isinstance(self.name, str) and re.fullmatch(r"\d\d-[a-z0-9]+(-[a-z0-9]+)*", self.name)):
+            raise ValueError(f"Explorer: name must look like '01-order' (chapter, words), got {self.name!r}")
+        me = f"Explorer {self.name!r}"
+        if not callable(self._build):
+            raise TypeError(f"{me}: build must be a function of a figure, got {self._build!r}")
+        for control in self._controls:
+            if not isinstance(control, Control):
+                raise TypeError(f"{me}: controls must be Slider, Choice or Toggle, got {control!r}")
+        names = [c.name for c in self._controls]
+        if not names:
+            raise ValueError(f"{me}: without a control it is a figure; use show(fig, alt)")
+        if repeated := sorted({n for n in names if names.count(n) > 1}):
+            raise ValueError(f"{me}: each control needs a name of its own, repeated: {', '.join(repeated)}")
+        if not (isinstance(look_for, str) and look_for.strip()):
+            raise ValueError(f"{me}: look_for must tell the reader what to watch, got {look_for!r}")
+        if not (len(self.size) == 2 and all(1 <= inches <= 20 for inches in self.size)):
+            raise ValueError(f"{me}: size must be (width, height) in inches, 1 to 20 each, got {self.size!r}")
+        if not callable(self._alt):
+            self._check_alt_template(me, names)
+        if (frames := self._count_frames()) > MOST_FRAMES:
+            sizes = " × ".join(f"{len(v)} ({k})" for k, v in self.grid().items())
+            raise ValueError(
+                f"{me}: its static grid has {sizes} = {frames} frames, more than {MOST_FRAMES}: "
+                "give a slider a smaller grid, or mark a control live_only=True"
+            )
+
+    def _check_alt_template(self, me: str, names: list[str]) -> None:
+        if not (isinstance(self._alt, str) and self._alt.strip()):
+            raise ValueError(
+                f"{me}: alt must be a sentence or a function of the parameters, got {self._alt!r}"
+            )
+        named = {f for _, f, _, _ in string.Formatter().parse(self._alt) if f is not None}
+        if unknown := sorted(named - set(names)):
+            raise ValueError(
+                f"{me}: alt names {unknown[0]!r}, which is no parameter; there are: {', '.join(names)}"
+            )
+        if silent := [n for n in names if n not in named]:
+            raise ValueError(f"{me}: alt must name every parameter's value, missing: {', '.join(silent)}")
+
+    def _count_frames(self) -> int:
+        return math.prod(len(values) for values in self.grid().values())
+
+
+class _Shown(str):
+    """A value in an alt text: its words where no format is given, else the bare value so formatted."""
+
+    def __new__(cls, words: str, value):
+        shown = super().__new__(cls, words)
+        shown.value = value
+        return shown
+
+    def __format__(self, spec: str) -> str:
+        return format(self.value, spec) if spec else str(self)

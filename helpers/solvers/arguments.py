@@ -1,0 +1,198 @@
+"""Reading the arguments of `odeint`: what cannot be meant becomes one clear exception that names the argument."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+
+import torch
+
+from . import adaptive
+
+FIXED_OPTIONS = ("step_size", "num_steps", "grid")
+ADAPTIVE_OPTIONS = tuple(f.name for f in fields(adaptive.Control) if f.name not in ("rtol", "atol"))
+DEFAULT_TOLERANCES = {torch.float32: (1e-5, 1e-7), torch.float64: (1e-7, 1e-9)}
+MOST_STEPS = 1e7
+
+
+def times(t):
+    """The requested times as Python floats."""
+    if not torch.is_tensor(t):
+        raise TypeError(f"t must be a torch.Tensor of times; got {type(t).__name__}")
+    if t.dim() != 1 or len(t) < 2:
+        raise ValueError(f"t must have shape (n,) with n ≥ 2; got shape {tuple(t.shape)}")
+    if not t.is_floating_point():
+        raise TypeError(f"t must be of a floating-point dtype; got {t.dtype}")
+    if t.requires_grad:
+        raise ValueError("t must not require a gradient: times are constants here; call t.detach()")
+    times = t.tolist()
+    steps = [b - a for a, b in zip(times[:-1], times[1:], strict=True)]
+    if not (all(s > 0 for s in steps) or all(s < 0 for s in steps)) or not all(map(math.isfinite, times)):
+        raise ValueError(f"t must be finite and strictly increasing or strictly decreasing; got {_short(times)}")
+    return times
+
+
+def pack(func, y0):
+    """The field, the state and a function for the result, such that the steppers see one tensor with ≥ 1 axis."""
+    if torch.is_tensor(y0):
+        _check_state(y0, "y0")
+        if y0.dim() > 0:
+            return func, y0, lambda solution: solution
+        return (lambda t, y: func(t, y[0]).unsqueeze(0)), y0.unsqueeze(0), lambda solution: solution[:, 0]
+    if not isinstance(y0, tuple) or not y0:
+        raise TypeError(f"y0 must be a tensor or a non-empty tuple of tensors; got {type(y0).__name__}")
+    for i, part in enumerate(y0):
+        _check_state(part, f"y0[{i}]")
+        if (part.dtype, part.device) != (y0[0].dtype, y0[0].device):
+            raise TypeError(f"y0 must have one dtype and device; y0[{i}] has {part.dtype} on {part.device}, "
+                            f"y0[0] {y0[0].dtype} on {y0[0].device}")  # fmt: skip
+    shapes, sizes = [part.shape for part in y0], [part.numel() for part in y0]
+
+    def split(flat):
+        pieces = flat.split(sizes, dim=-1)
+        return tuple(p.reshape(*flat.shape[:-1], *shape) for p, shape in zip(pieces, shapes, strict=True))
+
+    def join(parts):
+        return torch.cat([part.reshape(-1) for part in parts])
+
+    def field(t, y):
+        slopes = func(t, split(y))
+        got = [getattr(s, "shape", None) for s in slopes] if isinstance(slopes, tuple) else None
+        if got != shapes:
+            wanted = ", ".join(str(tuple(shape)) for shape in shapes)
+            raise ValueError(
+                f"func must return a tuple of tensors with the shapes of y0, {wanted}; got {_describe(slopes)}"
+            )
+        return join(slopes)
+
+    return field, join(y0), split
+
+
+def _check_state(y, name):
+    if not torch.is_tensor(y):
+        raise TypeError(f"{name} must be a torch.Tensor; got {type(y).__name__}")
+    if y.dtype not in (torch.float32, torch.float64, torch.complex64, torch.complex128):
+        raise TypeError(f"{name} must be float32, float64, complex64 or complex128; got {y.dtype}")
+    if y.numel() == 0:
+        raise ValueError(f"{name} must hold at least one number; got shape {tuple(y.shape)}")
+
+
+def first_slope(func, t, y):
+    """func at the start, and the one place where what it returns is looked at."""
+    real = y.real.dtype if y.is_complex() else y.dtype
+    slope = func(torch.tensor(t, dtype=real, device=y.device), y)
+    if not torch.is_tensor(slope):
+        raise TypeError(f"func must return a tensor; got {type(slope).__name__}")
+    if slope.shape != y.shape:
+        raise ValueError(f"func must return the shape of y0, {tuple(y.shape)}; got {tuple(slope.shape)}")
+    if slope.dtype != y.dtype:
+        raise TypeError(f"func must return the dtype of y0, {y.dtype}; got {slope.dtype}")
+    if slope.device != y.device:
+        raise TypeError(f"func must return a tensor on the device of y0, {y.device}; got {slope.device}")
+    return slope
+
+
+def step_size(method, times, options):
+    """The largest step that the options allow; None when `t` itself is the grid."""
+    _known(method, options, FIXED_OPTIONS)
+    if len(options) != 1:
+        raise ValueError(
+            f"options for the fixed-step method {method!r} must hold exactly one of 'step_size', 'num_steps' or "
+            f"grid='t'; got {options}"
+        )
+    length = abs(times[-1] - times[0])
+    if "grid" in options:
+        if options["grid"] != "t":
+            raise ValueError(
+                f"options['grid'] must be 't', one step from each time in t to the next; got {options['grid']!r}"
+            )
+        return None
+    if "num_steps" in options:
+        count = options["num_steps"]
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            raise ValueError(f"options['num_steps'] must be an integer ≥ 1; got {count!r}")
+        step_size = length / count
+    else:
+        step_size = positive(options["step_size"], "options['step_size']")
+    if length / step_size > MOST_STEPS:
+        raise ValueError(f"options ask for {length / step_size:.3g} steps; at most {MOST_STEPS:.0e} are taken")
+    return step_size
+
+
+def tolerances(y, rtol, atol):
+    real = y.real.dtype if y.is_complex() else y.dtype
+    relative, absolute = DEFAULT_TOLERANCES[real]
+    relative = relative if rtol is None else positive(rtol, "rtol")
+    absolute = absolute if atol is None else positive(atol, "atol")
+    if relative < (least := 10 * torch.finfo(real).eps):
+        raise ValueError(f"rtol must be at least 10 eps = {least:.2g} of {real}; got {relative:g}")
+    return relative, absolute
+
+
+def control(method, y, rtol, atol, options):
+    """How an adaptive method chooses its steps."""
+    _known(method, options, ADAPTIVE_OPTIONS)
+    for name, value in options.items():
+        positive(value, f"options['{name}']")
+    if not options.get("dfactor", 0.2) < 1 < options.get("ifactor", 10.0):
+        raise ValueError(f"options must have dfactor < 1 < ifactor; got {options}")
+    relative, absolute = tolerances(y, rtol, atol)
+    return adaptive.Control(relative, absolute, **options)
+
+
+def _known(method, options, allowed):
+    unknown = [name for name in options if name not in allowed]
+    if unknown:
+        raise ValueError(f"options for {method!r} may hold {', '.join(allowed)}; got {', '.join(map(repr, unknown))}")
+
+
+def positive(value, name):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise ValueError(f"{name} must be a positive, finite number; got {value!r}")
+    return value
+
+
+def parameters(func, slope, given):
+    """The tensors beside y that a gradient must reach: those given, or the parameters of a module.
+
+    A function that closes over others would lose their gradient without a word, so the graph of `slope`, f at a
+    detached y, is searched for them.
+    """
+    if given is not None:
+        if not all(torch.is_tensor(p) and p.requires_grad for p in given):
+            raise ValueError("options['parameters'] must be a sequence of tensors that require a gradient")
+        return tuple(given)
+    held = tuple(p for p in func.parameters() if p.requires_grad) if isinstance(func, torch.nn.Module) else ()
+    if not {id(p) for p in leaves(slope)} <= {id(p) for p in held}:
+        raise ValueError(
+            "func holds tensors that require a gradient and are not parameters of a module: make func an nn.Module, or "
+            "name them in options['parameters']"
+        )
+    return held
+
+
+def leaves(tensor):
+    """The leaf tensors that require a gradient and that `tensor` was computed from."""
+    found, seen, open_nodes = [], set(), [tensor.grad_fn]
+    if tensor.grad_fn is None and tensor.requires_grad:
+        return [tensor]
+    while open_nodes:
+        node = open_nodes.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            found.append(node.variable)
+        open_nodes += [parent for parent, _ in node.next_functions]
+    return found
+
+
+def _short(values):
+    text = ", ".join(f"{v:g}" for v in values[:6])
+    return f"[{text}{', …' if len(values) > 6 else ''}]"
+
+
+def _describe(value):
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_describe, value))})"
+    return f"shape {tuple(value.shape)}" if torch.is_tensor(value) else type(value).__name__

@@ -1,0 +1,256 @@
+"""The loop that no chapter repeats: fit, accuracy, seed, device."""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+Data = tuple[Tensor, Tensor]
+
+
+def device() -> torch.device:
+    """Where training takes place: what HELPERS_DEVICE names, else the first GPU that CUDA offers, else the
+    CPU.
+
+    Raises:
+        ValueError: HELPERS_DEVICE is neither "cpu" nor "cuda" nor "cuda:N", or names a GPU that is not there.
+    """
+    name = os.environ.get("HELPERS_DEVICE", "").strip()
+    gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    allowed = ["cpu", *["cuda"][: len(gpus)], *gpus]
+    if name and name not in allowed:
+        raise ValueError(f"HELPERS_DEVICE must be one of {', '.join(allowed)} on this machine; got {name!r}")
+    return torch.device(name or ("cuda" if gpus else "cpu"))
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the global generators of Python, numpy and torch (all devices)."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def start(dtype: torch.dtype = torch.float64, threads: int = 1) -> torch.device:
+    """The set-up of a chapter: torch's default dtype and number of threads; returns `device()`.
+
+    One thread is the faster choice for the small networks of this collection, and keeps printed numbers the
+    same on machines with different numbers of cores.
+
+    Raises:
+        TypeError: `dtype` is not a floating-point type.
+        ValueError: `threads` < 1, or HELPERS_DEVICE is not valid.
+    """
+    if threads < 1:
+        raise ValueError(f"threads must be at least 1; got {threads}")
+    torch.set_default_dtype(dtype)
+    torch.set_num_threads(threads)
+    return device()
+
+
+@dataclass
+class History:
+    """What `fit` has done.
+
+    Attributes:
+        model: The trained model, in eval mode.
+        loss: The mean training loss of each completed epoch, each batch measured before its step.
+        seconds: Wall-clock time of the loop.
+        interrupted: Whether KeyboardInterrupt ended the loop before its last epoch.
+    """
+
+    model: nn.Module
+    loss: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    interrupted: bool = False
+
+    def plot(self, ax=None, **line):
+        """Draw the loss over the epochs, on a logarithmic axis.
+
+        Args:
+            ax: Matplotlib axes; None makes a figure.
+            **line: Passed on to `ax.plot`.
+
+        Returns:
+            The axes.
+        """
+        if ax is None:
+            import matplotlib.pyplot as plt  # here: training needs no drawing library
+
+            _, ax = plt.subplots()
+        ax.plot(range(1, len(self.loss) + 1), self.loss, **line)
+        ax.set(xlabel="epoch", ylabel="training loss", yscale="log")
+        return ax
+
+    def __repr__(self) -> str:
+        last = f", last loss {self.loss[-1]:.3g}" if self.loss else ""
+        return f"History({len(self.loss)} epochs{last}{', interrupted' if self.interrupted else ''})"
+
+
+def fit(
+    model: nn.Module | Callable[[], nn.Module],
+    train: Data,
+    *,
+    epochs: int = 200,
+    batch_size: int | None = None,
+    lr: float = 1e-2,
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
+    seed: int = 0,
+    device: torch.device | str | None = None,
+    progress: bool = True,
+    callback: Callable[[int, History], None] | None = None,
+) -> History:
+    """Train `model` on `train` and return what happened; the same seed gives the same losses.
+
+    KeyboardInterrupt (the notebook's stop button) ends the loop without an exception: the model is usable,
+    and the epochs completed so far are in the history. The caller's random state is left as it was.
+
+    Args:
+        model: A module, trained in place; or a function without arguments that makes one, in which case
+            `seed` also fixes its initial weights, drawn on the CPU wherever training takes place.
+        train: The pair (x, y), first axis = samples.
+        epochs: Passes through the data.
+        batch_size: Samples a step, shuffled anew in every epoch; None means all of them in one step.
+        lr: Learning rate.
+        loss: loss(model(x), y) → 0-d tensor, a mean over samples; None means cross entropy.
+        optimizer: Called as optimizer(parameters, lr=lr); for more settings hand in a `functools.partial`.
+        seed: Of the order of the batches, of random layers (dropout), and of the weights that a function
+            draws.
+        device: Where to train; None means `device()`. The model stays there.
+        progress: Whether to show a progress bar, which vanishes at the end; TQDM_DISABLE=1 silences all of
+            them.
+        callback: Called after each epoch as callback(epoch, history), epoch = 1, 2, …; the model is
+            `history.model`.
+
+    Returns:
+        The history; its model is in eval mode.
+
+    Raises:
+        ValueError: `epochs` or `batch_size` < 1, `lr` ≤ 0, or x and y differ in length.
+        TypeError: `model` is neither a module nor a function that makes one.
+        FloatingPointError: The loss became infinite or not-a-number. The weights are those before that step.
+    """
+    x, y = train
+    _check(x, y, epochs, batch_size, lr)
+    where = _resolved(device)
+    loss = nn.functional.cross_entropy if loss is None else loss
+    with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
+        torch.manual_seed(seed)
+        history = History(_made(model).to(where).train())
+        train = x.to(where), y.to(where)
+        order = None if batch_size is None else torch.Generator(device="cpu").manual_seed(seed)
+        steps = optimizer(history.model.parameters(), lr=lr)
+        bar = tqdm(total=epochs, unit="epoch", leave=False) if progress and not _silenced() else None
+        began = time.perf_counter()
+        try:
+            for epoch in range(1, epochs + 1):
+                batches = _batches(*train, batch_size, order)
+                history.loss.append(_epoch(history.model, batches, loss, steps, epoch))
+                if bar is not None:
+                    bar.set_postfix_str(f"loss {history.loss[-1]:.3g}", refresh=False)
+                    bar.update()
+                if callback is not None:
+                    callback(epoch, history)
+        except KeyboardInterrupt:
+            history.interrupted = True
+        finally:
+            history.seconds = time.perf_counter() - began
+            history.model.eval()
+            if bar is not None:
+                bar.total = bar.n  # a bar that ended early would stay on a notebook's page, in red
+                bar.close()
+    return history
+
+
+def accuracy(model: nn.Module, data: Data) -> float:
+    """The fraction of samples whose largest output is that of their class.
+
+    Evaluated in eval mode and without gradients, on the device of the model's parameters; the model's mode is
+    restored.
+
+    Args:
+        model: Maps x (n, …) to class scores (n, classes).
+        data: The pair (x, y), y (n,) of class numbers.
+
+    Raises:
+        ValueError: The scores are not of shape (n, classes ≥ 2), or y not of shape (n,).
+    """
+    x, y = data
+    parameter = next(model.parameters(), x)
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            scores = model(x.to(parameter.device))
+    finally:
+        model.train(was_training)
+    if scores.ndim != 2 or scores.shape[1] < 2 or y.shape != scores.shape[:1]:
+        raise ValueError(
+            "accuracy wants scores of shape (n, classes ≥ 2) and labels of shape (n,); "
+            f"got {tuple(scores.shape)} and {tuple(y.shape)}"
+        )
+    return (scores.argmax(dim=1) == y.to(scores.device)).double().mean().item()
+
+
+def _silenced():
+    """Whether TQDM_DISABLE=1 is set: tqdm's notebook bar shows its first line in spite of it."""
+    return os.environ.get("TQDM_DISABLE") == "1"
+
+
+def _resolved(choice):
+    return device() if choice is None else torch.device(choice)
+
+
+def _made(model):
+    """The module itself, or the one that the function makes, with its weights drawn on the CPU."""
+    if not isinstance(model, nn.Module) and callable(model):
+        with torch.device("cpu"):
+            model = model()
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be an nn.Module or a function that makes one; got {model!r:.80}")
+    return model
+
+
+def _batches(x, y, size, order):
+    """One epoch: everything at once, or shuffled parts of `size` samples."""
+    if size is None:
+        yield x, y
+        return
+    for part in torch.randperm(len(x), generator=order, device="cpu").to(x.device).split(size):
+        yield x[part], y[part]
+
+
+def _epoch(model, batches: Iterable[Data], loss, steps, epoch):
+    """One step a batch; returns the mean loss over the samples."""
+    total, samples = 0.0, 0
+    for x, y in batches:
+        steps.zero_grad()
+        value = loss(model(x), y)
+        number = value.item()
+        if not math.isfinite(number):
+            raise FloatingPointError(f"the loss became {number} in epoch {epoch}; a smaller lr may help")
+        value.backward()
+        steps.step()
+        total += number * len(x)
+        samples += len(x)
+    return total / samples
+
+
+def _check(x, y, epochs, batch_size, lr):
+    if len(x) != len(y) or not len(x):
+        raise ValueError(f"x and y must hold equally many samples, at least one; got {len(x)} and {len(y)}")
+    if epochs < 1:
+        raise ValueError(f"epochs must be at least 1; got {epochs}")
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, or None for all samples at once; got {batch_size}")
+    if not 0 < lr < math.inf:
+        raise ValueError(f"lr must be positive and finite; got {lr}")
