@@ -1,0 +1,121 @@
+"""The tasks, one function each; its docstring's first line is its line of help."""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from tools import chromium, lab, testing
+from tools.clean import clean
+from tools.process import ROOT, call, notebook_environment
+from tools.set_up import Environment, SetUpError
+
+# What `lab` and `test` both set up, so that the second of them finds all in place.
+BASE = ("lab", "test")
+
+TASKS: dict[str, Callable[[Sequence[str]], int]] = {}
+
+
+def task(function: Callable[[Sequence[str]], int]) -> Callable[[Sequence[str]], int]:
+    """Enter a function under its name, less a trailing underscore, into TASKS."""
+    TASKS[function.__name__.rstrip("_")] = function
+    return function
+
+
+@task
+def lab_(arguments: Sequence[str]) -> int:
+    """open JupyterLab on the chapters; options go to it (--port 9999); Ctrl-C stops it"""
+    python = Environment().ensure(BASE)
+    display = lab.has_display(os.environ, sys.platform)
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    if not display:
+        print("No display here: open the address below in a browser, its token included.", flush=True)
+    try:
+        return call(lab.command(python, ROOT / "notebooks", arguments, display=display, root=root))
+    except KeyboardInterrupt:  # the way to stop the server
+        return 0
+
+
+@task
+def test(arguments: Sequence[str]) -> int:
+    """lint, test the package, execute every notebook against its stored outputs; options go to pytest"""
+    return testing.run(Environment().ensure(BASE), arguments)
+
+
+@task
+def browser(arguments: Sequence[str]) -> int:
+    """move the sliders in a real Chromium; where there is none that is a skip, or with --no-skip a failure"""
+    folder = ROOT / "tests" / "browser"
+    executable = chromium.find()
+    options = [argument for argument in arguments if argument != "--no-skip"]
+    if executable is None:
+        trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("test_*.py"))]
+        names = [getattr(node, "name", "") for tree in trees for node in ast.walk(tree)]
+        count = sum(name.startswith("test_") for name in names)
+        print(
+            f"browser: {count} tests skipped: no Chromium here (the variable CHROMIUM names one)", flush=True
+        )
+        return int("--no-skip" in arguments)
+    python = Environment().ensure((*BASE, "browser"))
+    env = notebook_environment(CHROMIUM=executable)
+    return call([python, "-m", "pytest", "-q", *options, folder], env=env)
+
+
+@task
+def refresh(arguments: Sequence[str]) -> int:
+    """execute the notebooks and store their outputs; names choose some (refresh 01)"""
+    return call([Environment().ensure(BASE), "-m", "tools.refresh", *arguments])
+
+
+@task
+def bench(arguments: Sequence[str]) -> int:
+    """measure the solvers side by side with their peers"""
+    return call([Environment().ensure((*BASE, "bench")), "-m", "bench", *arguments])
+
+
+@task
+def lock(arguments: Sequence[str]) -> int:
+    """rewrite constraints.txt from pyproject.toml; --upgrade moves every version to the newest"""
+    return call([sys.executable, "-m", "tools.lock", *arguments])
+
+
+@task
+def clean_(arguments: Sequence[str]) -> int:
+    """remove build products and caches, nothing that git tracks; with --all .venv as well"""
+    if unknown := set(arguments) - {"--all"}:
+        print(f"clean knows only --all; given: {' '.join(sorted(unknown))}", file=sys.stderr)
+        return 2
+    for path in clean(environment="--all" in arguments):
+        print(f"removed {path.relative_to(ROOT)}")
+    return 0
+
+
+def usage() -> str:
+    """The tasks, a line each."""
+    lines = [f"  {name:<8} {(function.__doc__ or '').splitlines()[0]}" for name, function in TASKS.items()]
+    return "\n".join(["make TASK, or without make: python run.py TASK", "", *lines])
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the task that the first argument names; the others are the task's own.
+
+    Returns:
+        The exit status: the task's, 1 when the environment cannot be made, 2 for an unknown task.
+    """
+    if not arguments or arguments[0] in ("help", "-h", "--help"):
+        print(usage())
+        return 0
+    name, *options = arguments
+    if name not in TASKS:
+        print(f"There is no task {name!r}. The tasks are: {', '.join(TASKS)}.", file=sys.stderr)
+        return 2
+    try:
+        return TASKS[name](options)
+    except SetUpError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return 130
