@@ -73,7 +73,7 @@ def about_a_function(**changed):
         ([[1.0], [1.0, 2.0]], "wrong type or shape", "could not use your answer"),
         ({"order": 2}, "wrong type or shape", "A number is asked for"),
     ],
-    ids=repr,
+    ids=lambda value: getattr(value, "__name__", None) or repr(value),
 )
 def test_verdicts_on_a_number(answer, kind, told):
     verdict = declared().check(answer)

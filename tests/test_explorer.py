@@ -10,6 +10,7 @@ import warnings
 
 import numpy as np
 import pytest
+from matplotlib import pyplot
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from PIL import Image
@@ -131,14 +132,8 @@ def test_bad_slider(changed, told):
 
 
 def test_choice_and_toggle():
-    choice = Choice(
-        "method", label="solver", options={"rk4": "Runge–Kutta 4", "euler": "Euler"}, start="euler"
-    )
-    assert (
-        choice.values == ["rk4", "euler"]
-        and choice.text("rk4") == "Runge–Kutta 4"
-        and choice.start == "euler"
-    )
+    choice = Choice("method", label="solver", options={"rk4": "Runge–Kutta 4", "euler": "Euler"}, start="euler")
+    assert choice.values == ["rk4", "euler"] and choice.text("rk4") == "Runge–Kutta 4" and choice.start == "euler"
     assert Choice("n", label="n", options=[8, 2]).start == 8
     toggle = Toggle("tied", label="tied weights", start=True, words=("untied", "tied"))
     assert toggle.values == [False, True] and toggle.text(False) == "untied"
@@ -248,9 +243,10 @@ def test_show_displays_and_closes(monkeypatch):
         "display",
         lambda data, **rest: shown.append((data, rest["metadata"])),
     )
-    fig = Figure((4, 2))
+    fig = pyplot.figure(figsize=(4, 2))
     fig.subplots().plot(x, x)
     show(fig, "A straight line")
+    assert not pyplot.fignum_exists(fig.number)
     ((data, metadata),) = shown
     assert data["text/plain"] == "<Figure 440x220>"
     assert metadata["image/png"] == {"alt": "A straight line", "width": 440, "height": 220}
@@ -286,9 +282,10 @@ def legend_that_wanders(fig):
     ax = fig.subplots()
     (line,) = ax.plot(x, x, label="curve")
     ax.legend(loc="best")
+    ax.set(xlim=(0, 1), ylim=(0, 1))
 
-    def update(k):
-        line.set_ydata((x - 0.5) ** k)
+    def update(k):  # leaves the upper right corner, the first choice of a legend, when k grows
+        line.set_data(0.8 + 0.2 * x if k < 5 else 0.2 * x, 0.8 + 0.2 * x if k < 5 else 0.2 * x)
         return [line]
 
     return update
@@ -373,11 +370,26 @@ def polar(fig):
 
 def solid(fig):
     ax = fig.add_subplot(projection="3d")
-    (line,) = ax.plot(x, x, x)
+    points = ax.scatter(x, x, x)
 
     def update(k):
-        line.set_data_3d(x, x**k, x)
-        return [line]
+        points._offsets3d = (x, x**k, x)
+        return [points]
+
+    return update
+
+
+def without_axis(fig):
+    ax, framed = fig.subplots(1, 2)
+    image = ax.imshow(np.zeros((5, 5)), vmin=0, vmax=9)
+    ax.set_axis_off()
+    (line,) = framed.plot(x, x)
+    framed.set_frame_on(False)
+
+    def update(k):
+        image.set_data(np.full((5, 5), k))
+        line.set_ydata(x**k)
+        return [image, line]
 
     return update
 
@@ -457,7 +469,7 @@ def vanishing(fig):
 
 BUILDS = [
     curve, lines_and_legend, legend_that_wanders, legend_that_changes, image_under_axes, fill_behind_ticks,
-    twin_axes, inset, polar, solid, side_by_side, bars_and_errors, limits_that_move,
+    twin_axes, inset, polar, solid, without_axis, side_by_side, bars_and_errors, limits_that_move,
     contours_made_anew, vanishing,
 ]  # fmt: skip
 
@@ -498,6 +510,14 @@ def test_moves_do_not_draw_the_figure(build, says, monkeypatch):
     monkeypatch.setattr(e._canvas._agg, "draw", lambda: drawn.append(1))
     pictures = {e.frame(k=k).tobytes() for k in range(1, 10)}
     assert not drawn and len(pictures) == 9
+
+
+def test_a_silent_update_is_found_out_exactly():
+    e = explorer(silent(lines_and_legend))
+    for k in (3, 4, 5):
+        e.frame(k=k)
+    (ax,) = e._canvas.figure.axes
+    assert {a for a in e._canvas._changing if getattr(a, "get_text", lambda: "x")()} == {*ax.lines, ax.title}
 
 
 def test_layout_is_frozen():

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -36,9 +35,7 @@ def checkout(tmp_path):
 def type_in(folder, *command, **variables):
     """What somebody sees who types the command there."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "MAKE"))}
-    return subprocess.run(
-        command, cwd=folder, env={**kept, **variables}, capture_output=True, text=True, timeout=120
-    )
+    return subprocess.run(command, cwd=folder, env={**kept, **variables}, capture_output=True, text=True, timeout=120)
 
 
 # --- the door
@@ -96,9 +93,7 @@ def test_make_has_the_tasks_of_run_py():
 @needs_make
 def test_make_without_the_python_or_with_an_unknown_task_says_so():
     missing = type_in(ROOT, "make", "lab", "PYTHON=python-that-is-not-there")
-    assert (
-        missing.returncode and "There is no python-that-is-not-there here" in missing.stderr.splitlines()[0]
-    )
+    assert missing.returncode and "There is no python-that-is-not-there here" in missing.stderr.splitlines()[0]
     unknown = type_in(ROOT, "make", "slides", f"PYTHON={sys.executable}")
     assert unknown.returncode and "There is no task 'slides'" in unknown.stderr.splitlines()[0]
 
@@ -323,9 +318,7 @@ class Steps:
         ({"pytest": 4}, ["lint", "pytest"], 1),
     ],
 )
-def test_a_test_run_takes_the_steps_that_make_sense_and_forgets_no_failure(
-    monkeypatch, outcomes, steps, status
-):
+def test_a_test_run_takes_the_steps_that_make_sense_and_forgets_no_failure(monkeypatch, outcomes, steps, status):
     monkeypatch.setattr(testing, "empty_records", lambda: None)
     monkeypatch.setattr(testing, "call", taken := Steps(**outcomes))
     assert testing.run(Path("python"), []) == status
@@ -367,14 +360,25 @@ def test_old_records_do_not_count(tmp_path, monkeypatch):
 
 def test_without_chromium_the_browser_tests_are_a_counted_skip(monkeypatch, tmp_path, capsys):
     (tmp_path / "tests" / "browser").mkdir(parents=True)
-    (tmp_path / "tests" / "browser" / "test_sliders.py").write_text(
-        "def test_a(): ...\n\n\nasync def test_b(): ...\n"
-    )
+    (tmp_path / "tests" / "browser" / "test_sliders.py").write_text("def test_a(): ...\n\n\nasync def test_b(): ...\n")
     monkeypatch.setattr(tasks, "ROOT", tmp_path)
     monkeypatch.setattr(tasks.chromium, "find", lambda: None)
     assert tasks.main(["browser"]) == 0
     assert capsys.readouterr().out.startswith("browser: 2 tests skipped")
     assert tasks.main(["browser", "--no-skip"]) == 1
+
+
+def test_where_no_skip_is_allowed_the_browser_tests_are_told_so(monkeypatch):
+    started = []
+    monkeypatch.setattr(tasks.chromium, "find", lambda: "chromium")
+    monkeypatch.setattr(tasks.Environment, "ensure", lambda self, extras: started.append(extras) or Path("python"))
+    monkeypatch.setattr(tasks, "call", lambda command, *, env: started.append((command, env)) or 3)
+    assert tasks.main(["browser", "--no-skip", "-x"]) == 3
+    extras, (command, env) = started
+    assert "browser" in extras and command[-2:] == ["-x", ROOT / "tests" / "browser"]
+    assert env["HELPERS_BROWSER"] == "required"
+    tasks.main(["browser"])
+    assert "HELPERS_BROWSER" not in started[-1][1]
 
 
 def test_clean_removes_what_was_made_and_nothing_that_git_tracks(tmp_path):
@@ -398,22 +402,8 @@ def test_clean_removes_what_was_made_and_nothing_that_git_tracks(tmp_path):
     assert not (tmp_path / ".venv").exists() and (tmp_path / "tracked/__pycache__/file").exists()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
-def test_ctrl_c_lets_the_command_end_by_itself_and_shows_no_traceback(tmp_path):
-    # stands for JupyterLab: says that it is there, and takes its time to stop
-    command = (
-        "import time\n"
-        "print('started', flush=True)\n"
-        "try: time.sleep(60)\n"
-        "except KeyboardInterrupt: time.sleep(0.5); print('stopped by itself', flush=True)\n"
-    )
-    script = (
-        "import sys\n"
-        "from tools import tasks\n"
-        "from tools.process import call\n"
-        f"tasks.TASKS['lab'] = lambda options: call([sys.executable, '-c', {command!r}])\n"
-        "sys.exit(tasks.main(['lab']))\n"
-    )
+def interrupt(script):
+    """Start a script that prints a line, press Ctrl-C as a terminal does, and return (status, output, errors)."""
     child = subprocess.Popen(
         [sys.executable, "-c", script],
         cwd=ROOT,
@@ -423,7 +413,37 @@ def test_ctrl_c_lets_the_command_end_by_itself_and_shows_no_traceback(tmp_path):
         start_new_session=True,
     )
     assert child.stdout.readline() == "started\n"
-    time.sleep(0.2)  # the child must have reached its try
     os.killpg(child.pid, signal.SIGINT)
     out, err = child.communicate(timeout=60)
-    assert child.returncode == 130 and "stopped by itself" in out and "Traceback" not in err
+    return child.returncode, out, err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
+def test_ctrl_c_lets_a_task_end_by_itself_and_shows_no_traceback():
+    command = (
+        "import time\n"
+        "try: print('started', flush=True); time.sleep(60)\n"
+        "except KeyboardInterrupt: time.sleep(0.5); print('ended by itself', flush=True)\n"
+    )
+    status, out, err = interrupt(
+        "import sys\n"
+        "from tools import tasks\n"
+        "from tools.process import call\n"
+        f"tasks.TASKS['test'] = lambda options: call([sys.executable, '-c', {command!r}])\n"
+        "sys.exit(tasks.main(['test']))\n"
+    )
+    assert status == 130 and "ended by itself" in out and "Traceback" not in err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
+def test_ctrl_c_asks_a_server_to_stop_and_is_no_failure():
+    server = (
+        "import signal, sys, time\n"
+        "def stop(*_): print('shut down', flush=True); sys.exit(3)\n"
+        "signal.signal(signal.SIGTERM, stop)\n"
+        "print('started', flush=True); time.sleep(60)\n"
+    )
+    status, out, err = interrupt(
+        f"import sys\nfrom tools.process import serve\nsys.exit(serve([sys.executable, '-c', {server!r}]))\n"
+    )
+    assert (status, out, err) == (0, "shut down\n", "")

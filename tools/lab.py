@@ -20,9 +20,7 @@ def has_display(environ: Mapping[str, str], platform: str) -> bool:
     return bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"))
 
 
-def command(
-    python: Path, notebooks: Path, arguments: Sequence[str], *, display: bool, root: bool
-) -> list[str | Path]:
+def command(python: Path, notebooks: Path, arguments: Sequence[str], *, display: bool, root: bool) -> list[str | Path]:
     """The command that opens JupyterLab on the first notebook. The server makes its own token and prints it.
 
     Args:
@@ -36,9 +34,8 @@ def command(
     return [
         *(python, "-m", "jupyterlab", f"--ServerApp.root_dir={notebooks}"),
         *([f"--LabApp.default_url=/lab/tree/{first}"] if first else []),
-        "--log-level=WARN",  # leaves the address, and what goes wrong
-        "--ServerApp.answer_yes=True",  # Ctrl-C once, no question
-        *([] if display else ["--no-browser", "--ServerApp.no_browser_open_file=True"]),
+        "--Application.log_level=WARN",  # leaves the address, and what goes wrong
+        *([] if display else ["--no-browser"]),
         *(["--allow-root"] if root else []),
         *arguments,
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,6 +38,36 @@ def call(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None)
         if interrupted:
             raise KeyboardInterrupt
         return status
+
+
+def serve(command: Sequence[str | Path]) -> int:
+    """Run a server until it ends, or until this process is told to end: by Ctrl-C, a closed terminal, the system.
+
+    The server is then asked to stop by SIGTERM, upon which Jupyter shuts down its kernels; on Ctrl-C it would ask
+    back at a terminal, and die with a traceback elsewhere. So it gets a process group that Ctrl-C does not reach.
+
+    Args:
+        command: the server and its arguments.
+
+    Returns:
+        Its exit status; 0 when it was told to end.
+    """
+    if os.name == "nt":  # there Ctrl-C reaches both, and Jupyter stops by itself
+        try:
+            return call(command)
+        except KeyboardInterrupt:
+            return 0
+    child = subprocess.Popen([str(part) for part in command], cwd=ROOT, process_group=0)
+    told = []
+
+    def stop(number, frame):
+        told.append(number)
+        child.terminate()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    status = child.wait()
+    return 0 if told else status
 
 
 def notebook_environment(**changes: str) -> dict[str, str]:

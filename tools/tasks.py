@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from tools import chromium, lab, testing
 from tools.clean import clean
-from tools.process import ROOT, call, notebook_environment
+from tools.process import ROOT, call, notebook_environment, serve
 from tools.set_up import Environment, SetUpError
 
 # What `lab` and `test` both set up, so that the second of them finds all in place.
@@ -32,10 +32,7 @@ def lab_(arguments: Sequence[str]) -> int:
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     if not display:
         print("No display here: open the address below in a browser, its token included.", flush=True)
-    try:
-        return call(lab.command(python, ROOT / "notebooks", arguments, display=display, root=root))
-    except KeyboardInterrupt:  # the way to stop the server
-        return 0
+    return serve(lab.command(python, ROOT / "notebooks", arguments, display=display, root=root))
 
 
 @task
@@ -48,19 +45,16 @@ def test(arguments: Sequence[str]) -> int:
 def browser(arguments: Sequence[str]) -> int:
     """move the sliders in a real Chromium; where there is none that is a skip, or with --no-skip a failure"""
     folder = ROOT / "tests" / "browser"
-    executable = chromium.find()
     options = [argument for argument in arguments if argument != "--no-skip"]
-    if executable is None:
+    required = {"HELPERS_BROWSER": "required"} if "--no-skip" in arguments else {}
+    if chromium.find() is None:
         trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("test_*.py"))]
         names = [getattr(node, "name", "") for tree in trees for node in ast.walk(tree)]
         count = sum(name.startswith("test_") for name in names)
-        print(
-            f"browser: {count} tests skipped: no Chromium here (the variable CHROMIUM names one)", flush=True
-        )
-        return int("--no-skip" in arguments)
+        print(f"browser: {count} tests skipped: no Chromium here (the variable CHROMIUM names one)", flush=True)
+        return int(bool(required))
     python = Environment().ensure((*BASE, "browser"))
-    env = notebook_environment(CHROMIUM=executable)
-    return call([python, "-m", "pytest", "-q", *options, folder], env=env)
+    return call([python, "-m", "pytest", "-q", *options, folder], env=notebook_environment(**required))
 
 
 @task

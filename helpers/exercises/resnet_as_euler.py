@@ -129,6 +129,29 @@ def _tables():
     ]
 
 
+# --- 1.7, the adjoint by hand -------------------------------------------------------------------------------------
+
+
+def _adjoint(a, y0, T):
+    end = y0 * np.exp(a * T)
+    return end * np.exp(a * T), T * end**2
+
+
+def _without_time(a, y0, T):
+    end = y0 * np.exp(a * T)
+    return end * np.exp(a * T), end**2
+
+
+def _not_carried_back(a, y0, T):
+    end = y0 * np.exp(a * T)
+    return end, T * end**2
+
+
+def _carried_forward(a, y0, T):
+    end = y0 * np.exp(a * T)
+    return end * np.exp(-a * T), T * end**2
+
+
 EXERCISES = [
     Exercise(
         "1.1",
@@ -227,6 +250,25 @@ EXERCISES = [
             "This returns the first small gap, although a later one is large again.": _first_small,
             "A flow that is better than its network also has a gap: take the absolute value.": _signed,
             "This asks every seed for a small gap; the exercise asks for the mean over seeds.": _every_seed,
+        },
+    ),
+    Exercise(
+        "1.7",
+        "The adjoint by hand",
+        level="derive",
+        hints=(
+            "∂f/∂y = a and ∂f/∂a = y. Begin with the adjoint at the end, y(T).",
+            "The adjoint is y(T) exp(a (T − t)). Its product with y(t) is the same at all times; integrate it.",
+        ),
+        check=same_function(
+            lambda: [(0.3, 2.0, 1.5), (-1.0, 0.7, 2.0)],
+            message="The product of adjoint and state is conserved: that is why claim 1.11 holds.",
+        ),
+        solution=_adjoint,
+        wrong={
+            "The integral over [0, T] of a constant is T times it.": _without_time,
+            "y(T) is the adjoint at T; carry it back to time 0.": _not_carried_back,
+            "The adjoint solves a' = −a·(∂f/∂y): going back from T to 0 multiplies by exp(aT).": _carried_forward,
         },
     ),
 ]

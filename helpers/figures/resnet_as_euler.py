@@ -14,7 +14,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from helpers.solvers import METHODS, odeint
+from helpers.solvers import odeint
 
 from . import style
 
@@ -40,7 +40,7 @@ def polygons(field, solution, starts, depths, horizon):
             steps = odeint(field, torch.tensor([start]), grid, method="euler", options={"grid": "t"})[:, 0]
             (corners,) = ax.plot(grid, steps, color=style.NETWORK, marker="o", ms=4, lw=1.5)
         ax.set(title=f"{depth} blocks, h = {horizon / depth:g}", xlabel="depth time t")
-    ax.legend([curve, corners], ["flow", "residual blocks"], loc="upper right")
+    ax.legend([curve, corners], ["flow", "residual blocks"], loc="lower center")
     fig.axes[0].set_ylabel("state x(t)")
     return fig, (
         f"Three solutions of an equation and Euler's polygons over them, with {', '.join(map(str, depths))} blocks. "
@@ -185,7 +185,8 @@ def network_and_flow(networks, x, y, *, key, traced=60, fine=128):
 
     def build(fig):
         left, right = fig.subplots(1, 2)
-        image = right.imshow(np.ones((61, 61, 3)), origin="lower", extent=extent, aspect="auto", zorder=0)
+        blank = np.ones((61, 61, 3))
+        image = right.imshow(blank, origin="lower", extent=extent, aspect="auto", interpolation="bilinear", zorder=0)
         for c, (colour, marker) in enumerate(zip(style.CLASSES, style.CLASS_MARKERS, strict=True)):
             right.plot(*x[y == c].T, ls="", marker=marker, ms=3.5, color=colour, mec="white", mew=0.3)
         lines = LineCollection([], lw=1.1, colors=[style.CLASSES[c] for c in y[:traced]], alpha=0.8)
@@ -207,7 +208,7 @@ def network_and_flow(networks, x, y, *, key, traced=60, fine=128):
             reach = max(2.0, paths.abs().max().item() * 1.05)
             left.set(xlim=(-reach, reach), ylim=(-reach, reach))
             image.set_data(paint[decided.numpy()])
-            right.set_title(f"accuracy {accuracy:.2f} · its flow {accuracy_flow:.2f} · distance {distance:.2f}")
+            right.set_title(f"accuracy {accuracy:.2f} · its flow {accuracy_flow:.2f} · apart by {distance:.2f}")
 
         return update
 
@@ -363,7 +364,37 @@ def rings(features, labels, losses):
         axes[2].annotate(name, (len(runs[0]), 2 * end), color=look["color"], ha="right", va="bottom")
     axes[2].set(title="training loss", xlabel="epoch")
     return fig, (
-        "Disc and ring after the flow, and training losses. Left: the plane neural ODE stretches the disc out through a "
-        "gap in the ring. Middle: the augmented one lifts it off along the extra feature. Right: the augmented losses "
-        "are lower."
+        "Disc and ring after the flow, and training losses. Left: the neural ODE of the plane stretches the disc out "
+        "through a gap in the ring. Middle: the augmented one lifts it off along the extra feature. Right: the losses."
     )
+
+
+# --- there and back -----------------------------------------------------------------------------------------------
+
+
+@cache
+def _there_and_back(rate, digits):
+    """y' = −rate · y solved from 1 to the end of the unit interval, and from what came out back to its start."""
+    t = torch.linspace(0, 1, 101, dtype=torch.float64)
+    tolerances = {"rtol": 10.0**-digits, "atol": 10.0 ** -(digits + 2)}
+    with torch.no_grad():
+        there = odeint(lambda t, y: -rate * y, torch.ones(1, dtype=torch.float64), t, **tolerances)
+        back = odeint(lambda t, y: -rate * y, there[-1], t.flip(0), **tolerances).flip(0)
+    return t.numpy(), there[:, 0].numpy(), back[:, 0].numpy()
+
+
+def there_and_back(fig):
+    """Explorer: a contracting solution, and its reconstruction by solving backwards from the end."""
+    ax = fig.subplots()
+    (forward,) = ax.semilogy([], [], color=style.FLOW, lw=4, label="there: y from t = 0")
+    (backward,) = ax.semilogy([], [], color=style.NETWORK, ls="--", label="back: y from t = 1")
+    ax.set(xlim=(0, 1), ylim=(1e-18, 1e12), xlabel="t", ylabel="|y(t)|")
+    ax.legend(loc="lower left")
+
+    def update(rate, digits):
+        t, there, back = _there_and_back(rate, digits)
+        forward.set_data(t, np.abs(there))
+        backward.set_data(t, np.abs(back))
+        ax.set_title(f"y(0) was 1 and comes back as {back[0]:.3g}")
+
+    return update

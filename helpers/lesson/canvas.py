@@ -90,9 +90,7 @@ class Canvas:
         # Axes that get other limits or ticks are painted whole: there would be no background to keep.
         before, self._scene = self._scene, _scene(self.figure)
         grounds = {self.figure, self.figure.patch, *(ax.patch for ax in self.figure.axes)}
-        self._changing = {
-            a for a in self._changing if a.get_figure(root=True) is self.figure
-        } | changed - grounds
+        self._changing = {a for a in self._changing if a.get_figure(root=True) is self.figure} | changed - grounds
         if whole or changed & grounds or self._scene != before:
             self._kept_for = None
             self._agg.draw()
@@ -180,7 +178,9 @@ class _Stamp(_Layer):
 def _stale(container: Artist) -> Iterable[Artist]:
     """The artists touched since `_settle`; what axes and their ticks say of themselves is in `_scene`."""
     for child in container.get_children():
-        if isinstance(child, Axes | SubFigure):
+        if isinstance(child, Axes) and not _is_plain(child):
+            yield child  # they keep accounts of their own, and are painted whole in any case
+        elif isinstance(child, Axes | SubFigure):
             yield from _stale(child)
         elif not isinstance(child, Axis) and (child.stale or any(True for _ in _stale(child))):
             yield child
@@ -216,9 +216,7 @@ def _parts(artist: Artist) -> Iterable[Artist]:
     """What a legend is made of, back to front, without the boxes that lay it out; else the artist itself."""
     if isinstance(artist, Legend) and artist.get_visible() and not artist.shadow:
         yield artist.get_frame()
-        yield from (
-            part for box in artist.get_children() if isinstance(box, OffsetBox) for part in _parts(box)
-        )
+        yield from (part for box in artist.get_children() if isinstance(box, OffsetBox) for part in _parts(box))
     elif isinstance(artist, OffsetBox):
         for child in artist.get_visible_children():
             yield from _parts(child)
@@ -247,8 +245,7 @@ def encode_fast(pixels: np.ndarray) -> bytes:
     size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 8 bits, RGB
     chunks = [(b"IHDR", size), (b"IDAT", zlib.compress(rows, level=1)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in chunks
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
     )
 
 
@@ -262,9 +259,7 @@ def encode_small(pixels: np.ndarray) -> bytes:
 def _front_of_figure(figure: Figure, changed: set[Artist]) -> list[Artist]:
     """Artists to be painted anew, back to front: the changed ones and what may lie over them."""
     front, boxes = [], []
-    for child in sorted(
-        (c for c in figure.get_children() if c is not figure.patch), key=attrgetter("zorder")
-    ):
+    for child in sorted((c for c in figure.get_children() if c is not figure.patch), key=attrgetter("zorder")):
         inside_axes = isinstance(child, Axes)
         # What is drawn later may lie over what changed: titles of the figure, twin axes, but not the axes
         # beside.
@@ -300,9 +295,7 @@ def _check_signature(update: Callable, parameters: dict) -> None:
         inspect.signature(update).bind(**parameters)
     except TypeError as error:
         given = ", ".join(parameters)
-        raise TypeError(
-            f"update{inspect.signature(update)} does not take the parameters {given}: {error}"
-        ) from None
+        raise TypeError(f"update{inspect.signature(update)} does not take the parameters {given}: {error}") from None
 
 
 def _flat(changed: Artist | Iterable) -> list[Artist]:

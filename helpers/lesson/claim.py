@@ -77,9 +77,7 @@ def claim(
     values = _numbers(id, "measured", measured)
     expectation = _Expectation.of(id, expected, at_most, at_least, tol, len(values))
     if not all(map(math.isfinite, values)):
-        raise ClaimFailed(
-            f"claim {id}: measured {_several(values)} is not finite, so nothing was shown: {statement}"
-        )
+        raise ClaimFailed(f"claim {id}: measured {_several(values)} is not finite, so nothing was shown: {statement}")
     worst = max(range(len(values)), key=lambda i: expectation.excess(values[i], i))
     holds = expectation.excess(values[worst], worst) <= 0
     found = "holds" if holds else "contradicted"
@@ -166,13 +164,7 @@ class _Expectation:
     def record(self) -> dict:
         """The expectation as it stands in the claim's record."""
         one = len(set(map(repr, self.bounds))) == 1
-        tol = (
-            None
-            if not self.tols or not self.tols[0]
-            else self.tols[0]
-            if len(set(self.tols)) == 1
-            else self.tols
-        )
+        tol = None if not self.tols or not self.tols[0] else self.tols[0] if len(set(self.tols)) == 1 else self.tols
         return {"expectation": self.how, "bound": self.bounds[0] if one else self.bounds, "tol": tol}
 
 
@@ -239,7 +231,5 @@ def _written(value: float, digits: int) -> str:
 
 def _several(values: list) -> str:
     return (
-        _written(values[0], DIGITS)
-        if len(values) == 1
-        else "[" + ", ".join(_written(v, DIGITS) for v in values) + "]"
+        _written(values[0], DIGITS) if len(values) == 1 else "[" + ", ".join(_written(v, DIGITS) for v in values) + "]"
     )

@@ -139,16 +139,12 @@ class Slider(Control):
             raise ValueError(f"{self}: scale must be 'linear' or 'log', got {self.scale!r}")
         values = self._log_values() if self.scale == "log" else self._linear_values()
         object.__setattr__(self, "values", values)
-        object.__setattr__(
-            self, "texts", [_written(v) + (f" {self.unit}" if self.unit else "") for v in values]
-        )
+        object.__setattr__(self, "texts", [_written(v) + (f" {self.unit}" if self.unit else "") for v in values])
         object.__setattr__(self, "start", values[self.position(self.start)])
         self.static_values()  # a grid that cannot be is an error now, not when the page is built
 
     def _linear_values(self) -> list:
-        whole = all(isinstance(v, int) for v in (self.min, self.max, self.start)) and isinstance(
-            self.step, int | None
-        )
+        whole = all(isinstance(v, int) for v in (self.min, self.max, self.start)) and isinstance(self.step, int | None)
         step = self.step if self.step is not None else 1 if whole else _nice_step(self.max - self.min)
         if not (_is_number(step) and step > 0):
             raise ValueError(f"{self}: step must be a positive number, got {step!r}")
@@ -158,9 +154,7 @@ class Slider(Control):
             raise ValueError(f"{self}: steps of {step} from min={self.min} do not reach max={self.max}")
         values = [self.min + i * step if whole else _tidy(self.min + i * step, 12) for i in range(count + 1)]
         if not any(_same(v, self.start) for v in values):
-            raise ValueError(
-                f"{self}: start={self.start} is not a whole number of steps of {step} from min={self.min}"
-            )
+            raise ValueError(f"{self}: start={self.start} is not a whole number of steps of {step} from min={self.min}")
         return values
 
     def _log_values(self) -> list:
@@ -168,9 +162,7 @@ class Slider(Control):
             raise ValueError(f"{self}: a log scale needs min > 0, got min={self.min}")
         factor = self.step if self.step is not None else 10 ** (1 / 20)
         if not (_is_number(factor) and factor > 1):
-            raise ValueError(
-                f"{self}: on a log scale step is the factor between neighbours, above 1, got {factor!r}"
-            )
+            raise ValueError(f"{self}: on a log scale step is the factor between neighbours, above 1, got {factor!r}")
         whole = all(isinstance(v, int) for v in (self.min, self.max, self.start))
         count = math.ceil(math.log(self.max / self.min) / math.log(factor) - 1e-9)
         self._check_count(count + 1)
@@ -199,9 +191,7 @@ class Slider(Control):
         if not isinstance(self.grid, int):
             return [self.values[i] for i in sorted({self.position(v) for v in (*self.grid, self.start)})]
         if isinstance(self.grid, bool) or self.grid < 2:
-            raise ValueError(
-                f"{self}: grid must be at least 2 values, or a list of values, got {self.grid!r}"
-            )
+            raise ValueError(f"{self}: grid must be at least 2 values, or a list of values, got {self.grid!r}")
         count, last = min(self.grid, len(self.values)), len(self.values) - 1
         positions = {round(i * last / (count - 1)) for i in range(count)}
         start = self.position(self.start)
@@ -289,9 +279,7 @@ class Toggle(Control):
         if not isinstance(self.start, bool):
             raise ValueError(f"{self}: start must be True or False, got {self.start!r}")
         if len(self.words) != 2 or self.words[0] == self.words[1]:
-            raise ValueError(
-                f"{self}: words must be two different words, for False and True, got {self.words!r}"
-            )
+            raise ValueError(f"{self}: words must be two different words, for False and True, got {self.words!r}")
         object.__setattr__(self, "values", [False, True])
         object.__setattr__(self, "texts", [str(word) for word in self.words])
 
@@ -315,9 +303,7 @@ def _nice_step(length: float) -> float:
     """The largest of 1, 2, 5 times a power of ten that is at most a hundredth of `length` and divides it."""
     power = 10.0 ** math.floor(math.log10(length / 100))
     for step in (5 * power, 2 * power, power):
-        if step <= length / 100 * (1 + 1e-9) and math.isclose(
-            round(length / step) * step, length, rel_tol=1e-9
-        ):
+        if step <= length / 100 * (1 + 1e-9) and math.isclose(round(length / step) * step, length, rel_tol=1e-9):
             return step
     return length / 100
 
@@ -330,7 +316,5 @@ def _written(value: float) -> str:
 
 
 def _brief(values: list) -> str:
-    shown = (
-        [repr(v) for v in values] if len(values) <= 12 else [*map(repr, values[:3]), "…", repr(values[-1])]
-    )
+    shown = [repr(v) for v in values] if len(values) <= 12 else [*map(repr, values[:3]), "…", repr(values[-1])]
     return ", ".join(shown)

@@ -56,16 +56,13 @@ def _check_picture(explorer, state: dict, expected: np.ndarray) -> None:
     width, height = explorer.pixels
     if partial.shape[:2] != (height, width):
         shape = f"{partial.shape[1]} × {partial.shape[0]}"
-        raise DriveError(
-            f"the size of the picture is not constant: {shape} pixels, declared {width} × {height}"
-        )
+        raise DriveError(f"the size of the picture is not constant: {shape} pixels, declared {width} × {height}")
     if np.array_equal(partial, expected):
         return
     whole = explorer._canvas.frame(state, whole=True).copy()
     if np.array_equal(whole, expected):
         raise DriveError(
-            "update changed something that it did not return: "
-            f"{_difference(partial, whole)} from a full redraw"
+            f"update changed something that it did not return: {_difference(partial, whole)} from a full redraw"
         )
     raise DriveError(
         "the picture depends on what was shown before: "

@@ -125,16 +125,10 @@ class Exercise:
             raise ValueError(f"Exercise {id}: title must not be empty, got {title!r}")
         if level not in LEVELS:
             raise ValueError(f"Exercise {id}: level must be one of {', '.join(LEVELS)}, got {level!r}")
-        if (
-            isinstance(hints, str)
-            or len(hints) != 2
-            or not all(isinstance(h, str) and h.strip() for h in hints)
-        ):
+        if isinstance(hints, str) or len(hints) != 2 or not all(isinstance(h, str) and h.strip() for h in hints):
             raise ValueError(f"Exercise {id}: hints must be two sentences, got {hints!r}")
         if not callable(check):
-            raise ValueError(
-                f"Exercise {id}: check must be a function of the answer and the exercise, got {check!r}"
-            )
+            raise ValueError(f"Exercise {id}: check must be a function of the answer and the exercise, got {check!r}")
         if not (isinstance(wrong, Mapping) and len(wrong) >= 2):
             raise ValueError(f"Exercise {id}: wrong must name at least two likely mistakes, got {wrong!r}")
         self.id, self.title, self.level, self.hints = id, title, level, tuple(hints)
@@ -164,9 +158,7 @@ class Exercise:
         except Exception as error:
             return Verdict.mistyped(_blame(error))
         if not isinstance(verdict, Verdict):
-            return Verdict.mistyped(
-                f"The check of exercise {self.id} gave no verdict: the fault is ours, not yours."
-            )
+            return Verdict.mistyped(f"The check of exercise {self.id} gave no verdict: the fault is ours, not yours.")
         return verdict
 
 
@@ -197,9 +189,7 @@ def same_number(*, tol: float, message: str = "Well done.") -> Callable[[Any, Ex
             return Verdict.mistyped(told)
         if _close(answer, exercise.solution, 0.0, tol):
             return Verdict.right(message)
-        return _name_mistake(
-            exercise, lambda wrong: _close(answer, wrong, 0.0, tol), _off(answer, exercise.solution)
-        )
+        return _name_mistake(exercise, lambda wrong: _close(answer, wrong, 0.0, tol), _off(answer, exercise.solution))
 
     return check
 
@@ -210,9 +200,7 @@ def same_option(options: Iterable[str], *, message: str = "Well done.") -> Calla
 
     def check(answer: Any, exercise: Exercise) -> Verdict:
         if not isinstance(answer, str) or _plain(answer) not in map(_plain, options):
-            return Verdict.mistyped(
-                f"The answer is one of {', '.join(map(repr, options))}; yours is {_brief(answer)}."
-            )
+            return Verdict.mistyped(f"The answer is one of {', '.join(map(repr, options))}; yours is {_brief(answer)}.")
         if _plain(answer) == _plain(exercise.solution):
             return Verdict.right(message)
         return _name_mistake(exercise, lambda wrong: _plain(answer) == _plain(wrong), "That is not it.")
@@ -255,9 +243,7 @@ def same_function(
         def is_mistake(wrong: Callable) -> bool:
             return _close(results, [call(wrong, *case) for case in cases], rtol, atol)
 
-        off = next(
-            i for i, (r, w) in enumerate(zip(results, expected, strict=True)) if not _close(r, w, rtol, atol)
-        )
+        off = next(i for i, (r, w) in enumerate(zip(results, expected, strict=True)) if not _close(r, w, rtol, atol))
         return _name_mistake(
             exercise, is_mistake, f"On test {off + 1} of {len(cases)}: {_off(results[off], expected[off])}"
         )
@@ -300,11 +286,7 @@ def _type_or_shape(answer: Any, wanted: Any, what: str) -> str:
             return f"A tuple of {len(wanted)} is asked for; {what} has {len(answer)} entries."
         pairs = zip(answer, wanted, strict=True)
         return next(
-            (
-                told
-                for i, (a, w) in enumerate(pairs)
-                if (told := _type_or_shape(a, w, f"entry {i} of {what}"))
-            ),
+            (told for i, (a, w) in enumerate(pairs) if (told := _type_or_shape(a, w, f"entry {i} of {what}"))),
             "",
         )
     number = isinstance(wanted, bool | int | float | complex | np.number)
@@ -365,7 +347,5 @@ def _brief(value: Any) -> str:
         return f"a function ({getattr(value, '__name__', type(value).__name__)})"
     shown = repr(value)
     return (
-        f"{shown} ({type(value).__name__})"
-        if len(shown) <= 40 and "\n" not in shown
-        else f"a {type(value).__name__}"
+        f"{shown} ({type(value).__name__})" if len(shown) <= 40 and "\n" not in shown else f"a {type(value).__name__}"
     )

@@ -88,8 +88,6 @@ class Explorer(anywidget.AnyWidget):
         if os.environ.get("HELPERS_DRIVE") == "1":
             self.drive()
 
-    # -- what it shows
-
     @property
     def start(self) -> dict:
         """The parameters at the beginning."""
@@ -125,8 +123,6 @@ class Explorer(anywidget.AnyWidget):
             {**(metadata or {}), "image/png": {"alt": self.alt, "width": width, "height": height}},
         )
 
-    # -- live
-
     def _answer(self, _, request: dict, buffers: list) -> None:
         """Draw what a view in the browser asks for, or say in plain words why it cannot be drawn."""
         reply, pictures = {"view": request["view"], "at": request["at"]}, []
@@ -134,17 +130,14 @@ class Explorer(anywidget.AnyWidget):
             parameters = {c.name: c.values[i] for c, i in zip(self._controls, request["at"], strict=True)}
             pictures = [encode_fast(self.frame(scale=request["scale"], **parameters))]
             reply["alt"] = self.describe(**parameters)
-        except (
-            Exception
-        ) as error:  # a reader must see it: nothing in Jupyter shows what fails behind a message
+        except Exception as error:
+            # A reader must see it: nothing in Jupyter shows what fails behind a message.
             where = traceback.extract_tb(error.__traceback__)[-1]
             reply["error"] = (
                 "This setting could not be drawn; the picture still shows the one before. "
                 f"{type(error).__name__}: {error} (line {where.lineno} of {where.name})"
             )
         self.send(reply, pictures)
-
-    # -- headless
 
     def drive(self) -> list[dict]:
         """Visit the start, every slider end, every choice and two corners; let every exception through.
@@ -176,8 +169,6 @@ class Explorer(anywidget.AnyWidget):
         """A second figure of the same declaration and layout, on which nothing was shown yet."""
         return Canvas(self._build, self.size, layout=self._canvas)
 
-    # -- declaration
-
     def _check_declaration(self, look_for: str) -> None:
         if not (isinstance(self.name, str) and re.fullmatch(r"\d\d-[a-z0-9]+(-[a-z0-9]+)*", self.name)):
             raise ValueError(f"Explorer: name must look like '01-order' (chapter, words), got {self.name!r}")
@@ -207,14 +198,10 @@ class Explorer(anywidget.AnyWidget):
 
     def _check_alt_template(self, me: str, names: list[str]) -> None:
         if not (isinstance(self._alt, str) and self._alt.strip()):
-            raise ValueError(
-                f"{me}: alt must be a sentence or a function of the parameters, got {self._alt!r}"
-            )
+            raise ValueError(f"{me}: alt must be a sentence or a function of the parameters, got {self._alt!r}")
         named = {f for _, f, _, _ in string.Formatter().parse(self._alt) if f is not None}
         if unknown := sorted(named - set(names)):
-            raise ValueError(
-                f"{me}: alt names {unknown[0]!r}, which is no parameter; there are: {', '.join(names)}"
-            )
+            raise ValueError(f"{me}: alt names {unknown[0]!r}, which is no parameter; there are: {', '.join(names)}")
         if silent := [n for n in names if n not in named]:
             raise ValueError(f"{me}: alt must name every parameter's value, missing: {', '.join(silent)}")
 

@@ -45,9 +45,7 @@ def write_record(folder: str, name: str, record: dict) -> Path | None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # A reader of the folder must never meet half a file: write beside it, then rename.
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=target.parent, suffix=".part", delete=False
-        ) as out:
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, suffix=".part", delete=False) as out:
             scratch = Path(out.name)
             out.write(text)
         scratch.replace(target)

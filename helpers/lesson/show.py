@@ -33,9 +33,7 @@ def show(figure: Figure, alt: str) -> None:
     if not (isinstance(alt, str) and alt.strip()):
         raise ValueError(f"show: alt must say what the picture shows, got {alt!r}")
     out = io.BytesIO()
-    figure.savefig(
-        out, format="png", dpi=DPI * DENSITY, metadata={"Software": None}, pil_kwargs={"compress_level": 9}
-    )
+    figure.savefig(out, format="png", dpi=DPI * DENSITY, metadata={"Software": None}, pil_kwargs={"compress_level": 9})
     pyplot.close(figure)
     width, height = (round(inches * DPI) for inches in figure.get_size_inches())
     display(

@@ -1,0 +1,176 @@
+"""A reader in JupyterLab: every notebook runs, every control is worked from the keyboard, the pictures follow."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.contract import Chapter
+from tools.process import ROOT
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+MINUTES = 60_000  # ms
+DONE = """() => {
+  const cells = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')];
+  return cells.length > 0 && cells.every((c) => /\\[\\d+\\]/.test(c.querySelector('.jp-InputPrompt').textContent));
+}"""
+PIXELS = """async (img) => {
+  const bytes = new Uint8Array(await (await fetch(img.src)).arrayBuffer());
+  const hash = await crypto.subtle.digest('SHA-256', bytes);
+  return [...new Uint8Array(hash)].join();
+}"""
+
+
+@pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda p: p.stem)
+def chapter(request, browser, lab):
+    """A notebook opened in JupyterLab with all its cells run; with what the page's console said meanwhile."""
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page.said = []
+    page.on("console", lambda message: message.type == "error" and page.said.append(message.text))
+    page.on("pageerror", lambda error: page.said.append(str(error)))
+    page.goto(lab.format(name=request.param.name))
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=MINUTES)
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=MINUTES)
+    page.click('.lm-MenuBar-item:has-text("Run")')
+    page.click('.lm-Menu-item:has-text("Run All Cells")')
+    page.wait_for_function(DONE, timeout=5 * MINUTES)
+    yield page, Chapter(request.param)
+    page.close()
+
+
+class Watched:
+    """An explorer in the page, and what a reader perceives of it."""
+
+    def __init__(self, page, root):
+        self.page, self.root, self.picture = page, root, root.locator("img")
+        self.seen = self.look()
+
+    def look(self) -> tuple[str, str]:
+        """Alt text and pixels."""
+        return self.picture.get_attribute("alt"), self.picture.evaluate(PIXELS)
+
+    def height(self) -> float:
+        return self.root.bounding_box()["height"]
+
+    def wait_for_another(self) -> tuple[str, str]:
+        """What is to be seen once the alt text has changed."""
+        handle = self.picture.element_handle()
+        self.page.wait_for_function("([img, alt]) => img.alt !== alt", arg=[handle, self.seen[0]], timeout=20_000)
+        self.page.wait_for_function("(img) => img.complete && img.naturalWidth > 0", arg=handle)
+        before, self.seen = self.seen, self.look()
+        assert self.root.locator(".explorer-trouble").is_hidden()
+        return before
+
+    def is_new(self) -> None:
+        """Both the alt text and the pixels have changed."""
+        before = self.wait_for_another()
+        assert before[0] != self.seen[0] and before[1] != self.seen[1], self.seen[0]
+
+    def reset(self) -> None:
+        """Back to the start values, and wait until nothing moves any more."""
+        self.root.locator("button").press("Enter")
+        still = 0
+        while still < 4:
+            self.page.wait_for_timeout(150)
+            before, self.seen = self.seen, self.look()
+            still = still + 1 if self.seen == before else 0
+
+    def press(self, control, key: str) -> None:
+        control.focus()
+        self.page.keyboard.press(key)
+
+
+def test_every_cell_runs(chapter):
+    page, notebook = chapter
+    assert page.locator(".jp-Notebook .jp-CodeCell").count() == len(notebook.code)
+    errors = page.locator('[data-mime-type="application/vnd.jupyter.error"]')
+    assert errors.count() == 0, errors.first.inner_text()
+
+
+def test_every_explorer_is_there(chapter):
+    page, notebook = chapter
+    for _ in notebook.explorers:
+        page.wait_for_selector(".explorer img[src^=blob]", timeout=MINUTES)
+    assert page.locator(".explorer").count() == len(notebook.explorers)
+
+
+def explorers(page):
+    for root in page.locator(".explorer").all():
+        root.scroll_into_view_if_needed()
+        yield Watched(page, root)
+
+
+def test_every_slider_moves_the_picture(chapter):
+    page, _ = chapter
+    for explorer in explorers(page):
+        height = explorer.height()
+        for slider in explorer.root.locator("input[type=range]").all():
+            spoken = slider.get_attribute("aria-valuetext")
+            explorer.press(slider, "ArrowRight" if slider.input_value() != slider.get_attribute("max") else "ArrowLeft")
+            explorer.wait_for_another()
+            assert slider.get_attribute("aria-valuetext") != spoken
+            ends = []
+            for key in ("Home", "End"):
+                explorer.press(slider, key)
+                explorer.wait_for_another()
+                ends.append(explorer.seen)
+            assert ends[0][0] != ends[1][0] and ends[0][1] != ends[1][1], f"both ends look alike: {ends[0][0]}"
+        assert explorer.height() == height, "the page jumped"
+
+
+def test_every_choice_and_checkbox_moves_the_picture(chapter):
+    page, _ = chapter
+    for explorer in explorers(page):
+        explorer.reset()
+        for choice in explorer.root.locator("select").all():
+            last = choice.evaluate("(select) => select.selectedIndex === select.length - 1")
+            explorer.press(choice, "ArrowUp" if last else "ArrowDown")
+            explorer.is_new()
+        for box in explorer.root.locator("input[type=checkbox]").all():
+            explorer.press(box, "Space")
+            explorer.is_new()
+
+
+def test_reset_brings_back_the_first_picture(chapter):
+    page, _ = chapter
+    for explorer in explorers(page):
+        explorer.reset()
+        first = explorer.seen
+        explorer.press(explorer.root.locator("input[type=range]").first, "End")
+        explorer.wait_for_another()
+        assert explorer.seen != first
+        explorer.reset()
+        assert explorer.seen == first
+
+
+def test_dragging_ends_on_the_last_value(chapter):
+    page, _ = chapter
+    for explorer in explorers(page):
+        slider = explorer.root.locator("input[type=range]").first
+        box = slider.bounding_box()
+        y, left, width = box["y"] + box["height"] / 2, box["x"] + 8, box["width"] - 16
+        page.mouse.move(left, y)
+        page.mouse.down()
+        for i in range(31):  # faster than any kernel draws
+            page.mouse.move(left + width * i / 30, y)
+        page.mouse.up()
+        value = re.escape(slider.get_attribute("aria-valuetext"))
+        page.wait_for_timeout(1500)  # nothing to wait for: the answers must have stopped by themselves
+        assert re.search(value, explorer.picture.get_attribute("alt")), "the picture is not that of the last value"
+        assert slider.input_value() == slider.get_attribute("max")
+
+
+def test_every_control_has_a_name_and_every_picture_an_alternative(chapter):
+    page, _ = chapter
+    for explorer in explorers(page):
+        tree = explorer.root.aria_snapshot()
+        for kind in ("slider", "combobox", "checkbox", "img"):
+            for line in re.findall(rf"^\s*- {kind}\b(.*)$", tree, flags=re.M):
+                assert re.match(r' ".+"', line), f"a {kind} without a name:\n{tree}"
+        assert explorer.root.locator(".explorer-look").inner_text()
+
+
+def test_console_stays_silent(chapter):
+    page, _ = chapter
+    assert page.said == []
