@@ -67,3 +67,12 @@ def run_python():
         return done.stdout
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def as_a_reader_has_it(monkeypatch, tmp_path_factory, request):
+    """A test (not a notebook's cell) finds no explorer driven, and leaves no record among the notebooks'."""
+    if "after_notebooks" not in request.keywords:
+        monkeypatch.delenv("HELPERS_DRIVE", raising=False)
+        monkeypatch.delenv("TQDM_DISABLE", raising=False)
+        monkeypatch.setenv("HELPERS_BUILD", str(tmp_path_factory.mktemp("build")))

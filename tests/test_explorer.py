@@ -16,8 +16,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from helpers.lesson import Choice, Explorer, Slider, Toggle, show
-from helpers.lesson.canvas import Canvas, encode_fast, encode_small
+from helpers.lesson.canvas import Canvas
 from helpers.lesson.driving import DriveError, states_of
+from helpers.lesson.png import encode_fast, encode_small
 
 x = np.linspace(0, 1, 60)
 
@@ -230,10 +231,14 @@ def test_stored_picture_is_that_of_the_start():
     assert e._repr_mimebundle_()[0]["image/png"] == before
 
 
-def test_picture_is_lossless_either_way():
+def test_the_picture_on_the_screen_is_lossless_and_the_stored_one_smaller():
     pixels = explorer().frame(k=5).copy()
-    for encoded in (encode_fast(pixels), encode_small(pixels)):
-        assert np.array_equal(np.asarray(Image.open(io.BytesIO(encoded))), pixels[..., :3])
+    fast, small = encode_fast(pixels), encode_small(pixels)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(fast))), pixels[..., :3])
+    stored = np.asarray(Image.open(io.BytesIO(small)).convert("RGB")).astype(int)
+    assert len(small) < len(fast) / 2
+    assert np.abs(stored - pixels[..., :3]).max() < 32 and np.abs(stored - pixels[..., :3]).mean() < 0.5
+    assert (stored[0, 0] == 255).all(), "white stays white"
 
 
 def test_show_displays_and_closes(monkeypatch):
@@ -514,9 +519,10 @@ def test_moves_do_not_draw_the_figure(build, says, monkeypatch):
 
 def test_a_silent_update_is_found_out_exactly():
     e = explorer(silent(lines_and_legend))
-    for k in (3, 4, 5):
-        e.frame(k=k)
     (ax,) = e._canvas.figure.axes
+    for k in (3, 4, 5):
+        ax.set_ylim(-1, k // 4 + 1)  # at 4 everything is painted whole
+        e.frame(k=k)
     assert {a for a in e._canvas._changing if getattr(a, "get_text", lambda: "x")()} == {*ax.lines, ax.title}
 
 
@@ -726,6 +732,31 @@ def test_a_dense_screen_gets_more_pixels(answers):
     assert Image.open(io.BytesIO(sent[-1][1][0])).size == (495, 330)
     e._answer(e, {"view": "v1", "at": [4], "scale": 1}, [])
     assert Image.open(io.BytesIO(sent[-1][1][0])).size == (330, 220)
+
+
+@pytest.mark.parametrize("says", [True, False], ids=["behind", "in_front"])
+def test_a_picture_that_cannot_be_drawn_leaves_no_traces(says, monkeypatch):
+    def build(fig):
+        update = curve(fig)
+        text = fig.axes[0].text(0, 0, "", zorder=0)
+
+        def with_formula(k):
+            text.set_text(r"$\frac{1}$" if k == 9 else "")  # a formula is read when it is drawn
+            moved = update(k)
+            return moved if says else None
+
+        return with_formula
+
+    sent = []
+    monkeypatch.setattr(Explorer, "send", lambda self, content, buffers=None: sent.append((content, buffers)))
+    e = explorer(build)
+    e._canvas._kept_for = None
+    for position in (8, 4):
+        e._answer(e, {"view": "v1", "at": [position], "scale": 1}, [])
+    assert "error" in sent[0][0] and "error" not in sent[1][0]
+    expected = e.fresh_canvas().frame({"k": 5}, whole=True)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(sent[1][1][0]))), expected[..., :3])
+    assert np.array_equal(e._canvas.frame({"k": 5}, whole=True), expected)
 
 
 def test_an_exception_is_told_to_the_reader_and_wedges_nothing(answers):

@@ -154,6 +154,20 @@ class Pip:
         return done
 
 
+@pytest.mark.parametrize("stopped", ["shutil.rmtree", "venv.create"])
+def test_ctrl_c_while_the_old_environment_goes_or_the_new_one_comes(tmp_path, monkeypatch, stopped):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    (tmp_path / "lib").mkdir()
+    (tmp_path / set_up.STAMP).write_text('{"complete": true}')
+    monkeypatch.setattr(stopped, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        set_up.create(tmp_path)
+    assert json.loads((tmp_path / set_up.STAMP).read_text()) == {"complete": False}
+    assert (tmp_path / "lib").exists() is (stopped == "shutil.rmtree")
+
+
 @pytest.fixture
 def pip(monkeypatch):
     pip = Pip()

@@ -10,6 +10,7 @@ A notebook that fails, or is refused, stays on disk as it was.
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import sys
@@ -26,6 +27,7 @@ from tools.process import ROOT, notebook_environment
 
 NOTEBOOKS = ROOT / "notebooks"
 CELL_SECONDS = 600
+README_PICTURE, README_TAG = ROOT / "README.png", "readme"  # the README shows the picture of the cell so tagged
 # One instruction set and order of summation, so that two machines draw the same pixels. `test` must not pin
 # them: it shows that the printed digits hold without.
 PINNED = {"ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE", "MKL_NUM_THREADS": "1"}
@@ -151,15 +153,21 @@ def refuse_traces(notebook: NotebookNode) -> None:
                         raise Refused(f"the output of cell {number} ({cell.id}) holds {name}: {found[0]}")
 
 
-def write(notebook: NotebookNode, path: Path) -> bool:
-    """Put the notebook in the file's place at once, whole or not at all.
+def readme_picture(notebook: NotebookNode) -> bytes | None:
+    """The picture of the cell that is tagged for the README, as PNG; None where there is no such cell."""
+    for cell in notebook.cells:
+        if README_TAG in cell.metadata.get("tags", []):
+            return next(base64.b64decode(o.data["image/png"]) for o in cell.outputs if "image/png" in o.get("data", {}))
+    return None
+
+
+def write(content: bytes, path: Path) -> bool:
+    """Put `content` in the file's place at once, whole or not at all.
 
     Returns:
         Whether the file has changed.
     """
-    nbformat.validate(notebook)
-    content = (nbformat.writes(notebook).rstrip("\n") + "\n").encode()
-    if path.read_bytes() == content:
+    if path.exists() and path.read_bytes() == content:
         return False
     beside = path.with_name(f".{path.name}.part")
     try:
@@ -184,7 +192,10 @@ def refresh(path: Path) -> bool:
     execute(notebook, path.parent)
     clean(notebook)
     refuse_traces(notebook)
-    return write(notebook, path)
+    nbformat.validate(notebook)
+    if path.parent == NOTEBOOKS and (picture := readme_picture(notebook)):
+        write(picture, README_PICTURE)
+    return write((nbformat.writes(notebook).rstrip("\n") + "\n").encode(), path)
 
 
 def main(arguments: Sequence[str]) -> int:

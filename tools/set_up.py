@@ -160,10 +160,13 @@ def create(folder: Path) -> None:
     import venv
 
     try:
-        if folder.exists():
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / STAMP).write_text(json.dumps({"complete": False}) + "\n", encoding="utf-8")
+        for entry in folder.iterdir():  # all but the stamp, which must outlive an interruption here too
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry.name != STAMP:
+                entry.unlink()
         venv.create(folder, with_pip=True, symlinks=os.name != "nt")
     except OSError as error:
         raise SetUpError(f"Set-up failed: {folder} cannot be written or replaced ({error}).") from error

@@ -117,8 +117,10 @@ def orders(fig):
     others = [right.loglog([], [], color="#b5b5b5", lw=1.2)[0] for _ in ORDER_METHODS]
     (chosen,) = right.loglog([], [], color=style.NETWORK, lw=2.5)
     (here,) = right.loglog([], [], color=style.NETWORK, marker="o", ms=10)
-    right.set(xlim=(3, 1300), ylim=(1e-13, 10), ylabel="error at t = 2")
+    right.set(xlim=(3, 1300), ylim=(1e-13, 10), ylabel="error at t = 2", xlabel=" ")
+    cost = right.text(0.5, -0.11, "", transform=right.transAxes, ha="center", va="top")
     right.legend([chosen, others[0]], ["method", "all others"], loc="lower left")
+    titles = [ax.set_title(" ") for ax in (left, right)]
 
     def update(equation, method, n, per_evaluation):
         words, _, solution, _ = EQUATIONS[equation]
@@ -126,15 +128,16 @@ def orders(fig):
         values, calls = _solve(equation, method, n)
         steps.set_data(np.linspace(0, 2, n + 1), values)
         for line, name in zip([*others, chosen], [*ORDER_METHODS, method], strict=True):
-            cost = [_solve(equation, name, k)[1] if per_evaluation else k for k in ORDER_STEPS]
-            line.set_data(cost, [max(_error(equation, name, k), 1e-16) for k in ORDER_STEPS])
+            paid = [_solve(equation, name, k)[1] if per_evaluation else k for k in ORDER_STEPS]
+            line.set_data(paid, [max(_error(equation, name, k), 1e-16) for k in ORDER_STEPS])
         error = _error(equation, method, n)
         here.set_data([calls if per_evaluation else n], [max(error, 1e-16)])
         halved = _error(equation, method, 2 * n) if error > 1e-12 else 0
         gain = f"÷ {error / halved:.1f} when h is halved" if halved > 1e-14 else "at rounding level"
         right.set_title(f"error {error:.1e}, {gain}")
-        right.set_xlabel("evaluations of f" if per_evaluation else "steps n")
+        cost.set_text("evaluations of f" if per_evaluation else "steps n")
         left.set_title(words)
+        return [exact, steps, *others, chosen, here, cost, *titles]
 
     return update
 
@@ -183,6 +186,9 @@ def network_and_flow(networks, x, y, *, key, traced=60, fine=128):
     def limit(chosen):
         return evaluated(chosen, fine, "rk4")
 
+    # one frame for all: what a solver throws further than any network does in training leaves the picture
+    reach = 1.05 * max(evaluated(name, net[0].depth, "euler")[0].abs().max().item() for name, net in networks.items())
+
     def build(fig):
         left, right = fig.subplots(1, 2)
         blank = np.ones((61, 61, 3))
@@ -195,7 +201,9 @@ def network_and_flow(networks, x, y, *, key, traced=60, fine=128):
         for ax in (left, right):
             ax.grid(False)
         left.set(xlabel="feature 1", ylabel="feature 2", title="paths from x(0) to x(T) ●")
+        left.set(xlim=(-reach, reach), ylim=(-reach, reach))
         right.set(xlabel="input 1", ylabel="input 2")
+        title = right.set_title(" ")
 
         def update(steps, method, **chosen):
             name = chosen[key]
@@ -205,10 +213,9 @@ def network_and_flow(networks, x, y, *, key, traced=60, fine=128):
             distance = ((states - flow).norm() / flow.norm()).item()
             lines.set_segments(list(paths.transpose(0, 1).numpy()))
             ends.set_data(*paths[-1].T.numpy())
-            reach = max(2.0, paths.abs().max().item() * 1.05)
-            left.set(xlim=(-reach, reach), ylim=(-reach, reach))
             image.set_data(paint[decided.numpy()])
-            right.set_title(f"accuracy {accuracy:.2f} · its flow {accuracy_flow:.2f} · apart by {distance:.2f}")
+            title.set_text(f"accuracy {accuracy:.2f} · its flow {accuracy_flow:.2f} · apart by {distance:.2f}")
+            return [lines, ends, image, title]
 
         return update
 
@@ -299,6 +306,7 @@ def norm_along_depth(random_weights, states_along, x0):
         ax.axhline(1, color=style.GREY, lw=1, ls="--")
         curves = [ax.semilogy([], [], **look, markevery=0.1)[0] for look in style.lines(seeds).values()]
         ax.set(xlim=(0, 1), ylim=(0.1, 1e4), xlabel="depth k / L", ylabel="size  ‖x_k‖ / ‖x_0‖")
+        title = ax.set_title(" ")
         ax.legend(curves, [f"weights {seed + 1}" for seed in seeds], loc="upper left")
 
         def update(beta, layers, smooth):
@@ -306,7 +314,8 @@ def norm_along_depth(random_weights, states_along, x0):
             for curve, sizes in zip(curves, runs, strict=True):
                 curve.set_data(np.linspace(0, 1, layers + 1), sizes)
             growth = np.exp(np.mean([math.log(sizes[-1]) for sizes in runs]))
-            ax.set_title(f"residual branch scaled by L^−{beta:g} = {layers**-beta:.3g}: size at the end × {growth:.3g}")
+            title.set_text(f"branch scaled by L^−{beta:g} = {layers**-beta:.3g}: size at the end × {growth:.3g}")
+            return [*curves, title]
 
         return update
 
@@ -389,12 +398,14 @@ def there_and_back(fig):
     (forward,) = ax.semilogy([], [], color=style.FLOW, lw=4, label="there: y from t = 0")
     (backward,) = ax.semilogy([], [], color=style.NETWORK, ls="--", label="back: y from t = 1")
     ax.set(xlim=(0, 1), ylim=(1e-18, 1e12), xlabel="t", ylabel="|y(t)|")
+    title = ax.set_title(" ")
     ax.legend(loc="lower left")
 
     def update(rate, digits):
         t, there, back = _there_and_back(rate, digits)
         forward.set_data(t, np.abs(there))
         backward.set_data(t, np.abs(back))
-        ax.set_title(f"y(0) was 1 and comes back as {back[0]:.3g}")
+        title.set_text(f"y(0) was 1 and comes back as {back[0]:.3g}")
+        return [forward, backward, title]
 
     return update

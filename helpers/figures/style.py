@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib
+import matplotlib.style
 
 # Okabe & Ito (2008): told apart by readers with any of the common forms of colour blindness.
 BLUE, VERMILLION, GREEN, PINK, ORANGE, SKY, BLACK = (

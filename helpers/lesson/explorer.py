@@ -29,9 +29,10 @@ from pathlib import Path
 import anywidget
 import traitlets
 
-from helpers.lesson.canvas import DPI, Canvas, encode_fast, encode_small
+from helpers.lesson.canvas import DPI, Canvas
 from helpers.lesson.controls import Control
 from helpers.lesson.driving import drive
+from helpers.lesson.png import encode_fast, encode_small
 from helpers.lesson.records import write_record
 
 HERE = Path(__file__).parent

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
-
+import numpy as np
 from IPython.display import display
 from matplotlib import pyplot
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-DPI, DENSITY = (
-    110,
-    1.5,
-)  # of the page, and pixels of the picture per pixel of the page: crisp, and still small
+from helpers.lesson.png import encode_small
+
+DPI, DENSITY = 110, 1.5  # of the page, and pixels of the picture per pixel of the page: crisp, and still small
 
 
 def show(figure: Figure, alt: str) -> None:
@@ -32,12 +31,14 @@ def show(figure: Figure, alt: str) -> None:
         raise TypeError(f"show: figure must be a matplotlib Figure, got {figure!r}")
     if not (isinstance(alt, str) and alt.strip()):
         raise ValueError(f"show: alt must say what the picture shows, got {alt!r}")
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=DPI * DENSITY, metadata={"Software": None}, pil_kwargs={"compress_level": 9})
+    figure.set_dpi(DPI * DENSITY)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    picture = encode_small(np.asarray(canvas.buffer_rgba()))
     pyplot.close(figure)
     width, height = (round(inches * DPI) for inches in figure.get_size_inches())
     display(
-        {"image/png": out.getvalue(), "text/plain": f"<Figure {width}x{height}>"},
+        {"image/png": picture, "text/plain": f"<Figure {width}x{height}>"},
         metadata={"image/png": {"alt": alt, "width": width, "height": height}},
         raw=True,
     )

@@ -14,6 +14,7 @@ import pytest
 
 from tools.chromium import find
 from tools.process import ROOT, notebook_environment
+from tools.refresh import KERNEL
 
 REQUIRED = os.environ.get("HELPERS_BROWSER") == "required"
 FLAGS = [
@@ -31,6 +32,16 @@ SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "docmanager-extension/plugin": {"autosave": False},
 }
+# An explorer that cannot draw one of its settings.
+TROUBLE = [
+    "from helpers.lesson import Explorer, Slider",
+    """def build(figure):
+    (line,) = figure.subplots().plot([0, 1], [0, 1])
+    def update(n):
+        line.set_ydata([0, 1 / (5 - n)])
+    return update
+Explorer(build, Slider("n", label="n", min=1, max=5, start=3), name="00-trouble", alt="n is {n}", look_for="-")""",
+]
 
 
 def missing(what: str) -> None:
@@ -65,6 +76,9 @@ def lab(tmp_path_factory):
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
         nbformat.write(notebook, home / "notebooks" / path.name)
+    cells = [nbformat.v4.new_code_cell(source) for source in TROUBLE]
+    trouble = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
+    nbformat.write(trouble, home / "notebooks" / "trouble.ipynb")
     for name, settings in SETTINGS.items():
         file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -25,18 +25,23 @@ PIXELS = """async (img) => {
 @pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda p: p.stem)
 def chapter(request, browser, lab):
     """A notebook opened in JupyterLab with all its cells run; with what the page's console said meanwhile."""
+    page = open_and_run(browser, lab.format(name=request.param.name))
+    yield page, Chapter(request.param)
+    page.close()
+
+
+def open_and_run(browser, address):
     page = browser.new_page(viewport={"width": 1280, "height": 1000})
     page.said = []
     page.on("console", lambda message: message.type == "error" and page.said.append(message.text))
     page.on("pageerror", lambda error: page.said.append(str(error)))
-    page.goto(lab.format(name=request.param.name))
+    page.goto(address)
     page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=MINUTES)
     page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=MINUTES)
     page.click('.lm-MenuBar-item:has-text("Run")')
     page.click('.lm-Menu-item:has-text("Run All Cells")')
     page.wait_for_function(DONE, timeout=5 * MINUTES)
-    yield page, Chapter(request.param)
-    page.close()
+    return page
 
 
 class Watched:
@@ -169,6 +174,22 @@ def test_every_control_has_a_name_and_every_picture_an_alternative(chapter):
             for line in re.findall(rf"^\s*- {kind}\b(.*)$", tree, flags=re.M):
                 assert re.match(r' ".+"', line), f"a {kind} without a name:\n{tree}"
         assert explorer.root.locator(".explorer-look").inner_text()
+
+
+def test_what_cannot_be_drawn_is_said_and_then_forgotten(browser, lab):
+    page = open_and_run(browser, lab.format(name="trouble.ipynb"))
+    page.wait_for_selector(".explorer img[src^=blob]", timeout=MINUTES)
+    (explorer,) = explorers(page)
+    slider, trouble = explorer.root.locator("input[type=range]"), explorer.root.locator(".explorer-trouble")
+    height, first = explorer.height(), explorer.seen
+    explorer.press(slider, "End")
+    trouble.wait_for(state="visible")
+    assert "ZeroDivisionError" in trouble.inner_text() and trouble.get_attribute("role") == "alert"
+    assert explorer.look() == first and explorer.height() == height
+    explorer.press(slider, "ArrowLeft")
+    explorer.is_new()
+    assert explorer.seen[0] == "n is 4"
+    page.close()
 
 
 def test_console_stays_silent(chapter):
