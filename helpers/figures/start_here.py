@@ -24,7 +24,8 @@ from . import style
 POINTS, MOST_STEPS, PIXELS, FINE = 400, 64, 32, 4  # FINE: drawn points of the state in each of the finest steps
 CENTRE, REACH = np.array([0.5, 0.25]), 2.4  # the window of the plane that is drawn
 SPIN = 1.2  # radians in a unit of time, at the centre of the whirl
-SIGNED = LinearSegmentedColormap.from_list("signed", [style.VERMILLION, "white", style.BLUE])
+GROUND = "#f6f6f6"
+SIGNED = LinearSegmentedColormap.from_list("signed", [style.VERMILLION, GROUND, style.BLUE])
 
 
 def whirl(x):
@@ -111,7 +112,7 @@ def four_dynamics(fig):
     signal.set(xlim=(0, 1), ylim=(-1, 1.9), xticks=[0, 1], xticklabels=["0", "T"], yticks=[0, 1], box_aspect=0.8)
     signal.legend(loc="upper right", ncols=2, handlelength=1.0, columnspacing=0.8, borderaxespad=0.0)
     for ax in (plane, noisy, image):
-        ax.set(xticks=[], yticks=[], aspect="equal", facecolor="#f6f6f6")
+        ax.set(xticks=[], yticks=[], aspect="equal", facecolor=GROUND)
         ax.grid(False)
         ax.spines[:].set_visible(False)
 
@@ -123,8 +124,9 @@ def four_dynamics(fig):
         times, held, states = remembered(gamma, T, L)
         inputs.set_data(times, held)
         state.set_data(times, states)
-        for number, value in zip(numbers, (_off(ends[0], T), _off(ends[1], T), T / L, 1 / gamma), strict=True):
-            number.set_text(f"{value:.3g}")
+        values = f"{_off(ends[0], T):.2f}", f"{_off(ends[1], T):.2f}", f"{T / L:.3g}", f"{1 / gamma:.3g}"
+        for number, value in zip(numbers, values, strict=True):
+            number.set_text(value)
         numbers[2].set_color("black" if T / L <= 0.25 else style.NETWORK)
         return [*clouds, shown, inputs, state, *numbers]
 
@@ -136,9 +138,9 @@ def describe_four(L, T, sigma, gamma):
     wild = "smoothed" if T / L <= 0.25 else "above the limit ¼, where a checkerboard grows"
     return (
         f"Two moons of points after L = {L} steps over the time T = {T:g}, in four panels. Whirled by residual blocks, "
-        f"{_off(_walked(T, L, 0.0), T):.2f} from where the exact flow takes them; the same with noise σ = {sigma:g}; as "
-        f"an image under heat layers with h = {T / L:.3g}, {wild}; as a signal read by a state that forgets at the rate "
-        f"γ = {gamma:g}."
+        f"{_off(_walked(T, L, 0.0), T):.2f} from where the exact flow takes them; the same with noise σ = {sigma:g}; "
+        f"as an image under heat layers with h = {T / L:.3g}, {wild}; as a signal read by a state that forgets at the "
+        f"rate γ = {gamma:g}."
     )
 
 
@@ -189,7 +191,7 @@ def _signal():
 # --- the six stops ------------------------------------------------------------------------------------------------
 
 
-def tour(*, layers, flow, means, sizes, ends, memory, paths):
+def tour(*, layers, flow, means, sizes, routes, memory, paths):
     """The six stops of the tour, a panel each.
 
     Args:
@@ -197,7 +199,7 @@ def tour(*, layers, flow, means, sizes, ends, memory, paths):
         flow: states of the flow that it approximates, shape (times, n, 2).
         means: means of the Itô and of the Stratonovich solution on an even grid of [0, 1], shape (times, 2).
         sizes: step h → norms of an image after 0, 1, … heat layers.
-        ends: name of a route → the state at its end, shape (2,).
+        routes: name of a route → the states at its corners, shape (corners, 2).
         memory: times and states of a solution, and of the layer that samples it: (t, x(t), t_k, x_k).
         paths: states on an even grid of [0, 1] of points carried from noise to data, shape (times, n).
     """
@@ -205,9 +207,10 @@ def tour(*, layers, flow, means, sizes, ends, memory, paths):
     ode, sde, pde, cde, ssm, generative = fig.subplots(2, 3).flat
 
     ode.plot(*np.moveaxis(np.asarray(flow), 2, 0), color=style.FLOW, lw=2.5)
-    ode.plot(*np.moveaxis(np.asarray(layers), 2, 0), color=style.NETWORK, marker="o", ms=3.5, lw=1.2)
+    ode.plot(*np.moveaxis(np.asarray(layers), 2, 0), color=style.NETWORK, marker="o", ms=3, lw=1)
     ode.set(title="1 · layers follow a flow", xlabel="feature 1", ylabel="feature 2")
-    ode.legend(ode.lines[:: len(ode.lines) - 1], ["flow", "layers"], loc="upper right")
+    ode.margins(y=0.2)
+    ode.legend(ode.lines[:: len(ode.lines) - 1], ["flow", "layers"], loc="upper left", ncols=2)
 
     ito, stratonovich = np.asarray(means).T
     t = np.linspace(0, 1, len(ito))
@@ -221,12 +224,13 @@ def tour(*, layers, flow, means, sizes, ends, memory, paths):
     pde.set(title="3 · calm, or wild", xlabel="heat layers", ylabel="size of the image")
     pde.legend(loc="upper left")
 
-    for (name, end), look in zip(ends.items(), style.lines(ends).values(), strict=True):
-        cde.annotate("", end, (1, 1), arrowprops={"arrowstyle": "-", "color": look["color"], "lw": 1.5, "ls": ":"})
-        cde.plot(*np.asarray(end), ls="", marker=look["marker"], color=look["color"], ms=10)
-        cde.annotate(name, end, xytext=(-6, 10), textcoords="offset points", ha="center", color=look["color"])
-    cde.plot(1, 1, marker="o", ls="", color=style.DATA, ms=7)
-    cde.set(title="4 · the order counts", xlabel="$z_1$", ylabel="$z_2$", xlim=(0.7, 3.9), ylim=(0.7, 3.6))
+    for (name, corners), look in zip(routes.items(), style.lines(routes).values(), strict=True):
+        end = corners[-1]
+        cde.plot(*np.transpose(corners), ls=look["linestyle"], color=look["color"])
+        cde.plot(*end, ls="", marker=look["marker"], color=look["color"], ms=10)
+        cde.annotate(name, end, xytext=(9, 0), textcoords="offset points", va="center", color=look["color"])
+    cde.plot(*next(iter(routes.values()))[0], marker="o", ls="", color=style.DATA, ms=7)
+    cde.set(title="4 · the order counts", xlabel="$z_1$", ylabel="$z_2$", xlim=(0.7, 4.4), ylim=(0.7, 3.4))
 
     t, curve, samples, states = map(np.asarray, memory)
     ssm.plot(t, curve, color=style.FLOW, lw=2.5, label="ODE")
@@ -240,7 +244,7 @@ def tour(*, layers, flow, means, sizes, ends, memory, paths):
     generative.set(title="6 · noise becomes data", xlabel="t", ylabel="x(t)", xlim=(0, 1))
 
     growth = ", ".join(f"× {norms[-1] / norms[0]:.2g} with h = {h:g}" for h, norms in sizes.items())
-    places = ", ".join(f"{name} at ({end[0]:.3g}, {end[1]:.3g})" for name, end in ends.items())
+    places = "; ".join(f"({z[-1][0]:.3g}, {z[-1][1]:.3g}) by the route {name}" for name, z in routes.items())
     return fig, (
         "The six stops, a panel each. 1: the polygons of a residual network beside the curves of its flow. 2: the mean "
         f"of the noisy equation ends at {ito[-1]:.3g} with Euler–Maruyama and at {stratonovich[-1]:.3g} with Heun. "
@@ -353,9 +357,9 @@ CARDS = {
     ("sde", "model", "explain"): Card(
         "random weights",
         "Independent random weights lead to a stochastic equation, not to an ordinary one.",
-        "With independent weights in every layer, the limit of a very deep residual network scaled by L^(−1/2) is an "
-        "SDE; with weights that vary smoothly with depth, scaled by 1/L, it is an ODE. Both concern networks before "
-        "training.",
+        "At initialisation with independent weights, a residual network scaled by L^(−1/2) tends to an SDE as it gets "
+        "deeper; with weights smooth in depth, scaled by 1/L, to an ODE (Marion et al.). In trained networks Cohen et "
+        "al. found either regime, or neither.",
         "Marion et al. 2022 (arXiv 2206.06929); Cohen et al. 2021 (arXiv 2105.12245)",
         1,
     ),
@@ -545,7 +549,7 @@ CARDS = {
         "invertible block",
         "A residual block with a small enough branch can be undone.",
         "If the branch has a Lipschitz constant below one, x + F(x) is invertible, and a stack of such blocks is a "
-        "generative model with a computable likelihood.",
+        "generative model whose likelihood can be computed approximately.",
         "Behrmann et al. 2018 (arXiv 1811.00995)",
         None,
     ),
@@ -578,9 +582,11 @@ def field_map(fig):
     page.set(xlim=(0, 1), ylim=(1, 0))
     for ax in (overview, page):
         ax.axis("off")
-    headline = page.text(0, 0.08, "", va="top", weight="bold", size=13)
-    text = page.text(0, 0.32, "", va="top", linespacing=1.4)
+    headline = page.text(0, 0.06, "", va="top", weight="bold", size=13)
+    text = page.text(0, 0.27, "", va="top", linespacing=1.4)
     source = page.text(0, 1.0, "", va="bottom", size=11, color=style.BLUE)
+    for words in (headline, text, source):
+        words.set_in_layout(False)  # the overview keeps its width, however long they are
 
     def update(family, level, question):
         column, top, here = list(FAMILIES).index(family), rows[level, question], card(family, level, question)

@@ -38,8 +38,9 @@ def open_and_run(browser, address):
     page.goto(address)
     page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=MINUTES)
     page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=MINUTES)
+    page.wait_for_selector('.jp-StatusBar-TextItem:has-text("| Idle")', timeout=MINUTES)
     page.click('.lm-MenuBar-item:has-text("Run")')
-    page.click('.lm-Menu-item:has-text("Run All Cells")')
+    page.click('.lm-Menu-item[data-command="runmenu:run-all"]')
     page.wait_for_function(DONE, timeout=5 * MINUTES)
     return page
 
