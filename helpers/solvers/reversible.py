@@ -1,7 +1,7 @@
 """The gradient in memory that does not grow with the number of steps: the solve is run backwards, exactly.
 
 Any one-step method y + Ψ_h(t, y) becomes algebraically reversible when it steps two states that start equal
-(McCallum & Foster 2024, Efficient, accurate and stable gradients for neural ODEs, arXiv 2410.11648, Eqs 3 and 4):
+(McCallum & Foster 2024, Efficient, accurate and stable gradients for neural ODEs, arXiv 2410.11648):
 
     y_{n+1} = λ y_n + (1 − λ) z_n + Ψ_h(t_n, z_n),        z_{n+1} = z_n − Ψ_{−h}(t_{n+1}, y_{n+1}).
 
