@@ -9,7 +9,13 @@ import torchdiffeq
 
 from helpers.training import device
 
-from . import forward
+from . import backward, forward
+
+TABLES = {
+    "Forward": forward.table,
+    "Forward and backward, rk4": backward.table,
+    "Backward against the number of outputs": backward.outputs_table,
+}
 
 
 def main():
@@ -20,7 +26,8 @@ def main():
         f"torch {torch.__version__}, torchdiffeq {torchdiffeq.__version__}, Python {platform.python_version()}, "
         f"{where}, one thread"
     )
-    print("\n".join(forward.table(where)))
+    for title, table in TABLES.items():
+        print(f"\n{title}\n", *table(where), sep="\n", flush=True)
 
 
 if __name__ == "__main__":

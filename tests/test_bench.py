@@ -2,7 +2,7 @@
 
 import torch
 
-from bench import forward, timing
+from bench import backward, forward, timing
 from bench.fields import fields
 
 
@@ -26,3 +26,14 @@ def test_contestants_take_turns():
     seconds = timing.interleaved({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3, at_least=0)
     assert list(seconds) == ["a", "b"] and all(s > 0 for s in seconds.values())
     assert order[-6:] == ["a", "b"] * 3
+
+
+def test_every_gradient_is_measured_against_a_chain_of_its_own_length(monkeypatch):
+    asked = []
+    monkeypatch.setattr(backward, "interleaved", lambda runs, n: asked.append(set(runs)) or dict.fromkeys(runs, 1.0))
+    lines = backward.table("cpu")
+    rows = [line.split() for line in lines[1:]]
+    assert len(rows) == 3 * len(backward.SOLVES)
+    forward_calls = {" ".join(row[1:3]): int(row[-2]) for row in rows}
+    assert forward_calls["helpers backprop"] == 80 and forward_calls["helpers reversible"] == 160
+    assert all({"bare 80", "bare 160"} <= runs for runs in asked)
