@@ -76,6 +76,8 @@ function render({ model, el }) {
   const spoken = make("div", { className: "explorer-spoken" }, root);
   spoken.setAttribute("role", "status");
 
+  // Who waits for the picture, a screen reader or a test, is told when it is that of the controls.
+  const busy = (yes) => root.setAttribute("aria-busy", String(yes));
   const settle = () => rows.forEach((row, i) => row.set(at[i]));
   const tell = (text) => { trouble.textContent = text; trouble.hidden = !text; };
 
@@ -95,11 +97,13 @@ function render({ model, el }) {
 
   function ask() {
     sent = [...at];
+    busy(true);
     const scale = window.devicePixelRatio > 1 ? DENSE : 1;
     model.send({ view, at: sent, scale });
     clearTimeout(patience);
     patience = setTimeout(() => {
       sent = null; // the next move asks again
+      busy(false);
       tell("The kernel has not answered yet: it is busy, or it was restarted and the cell must be run again.");
     }, PATIENCE);
   }
@@ -108,12 +112,14 @@ function render({ model, el }) {
     if (reply.view !== view) return; // another view of the same explorer asked
     clearTimeout(patience);
     sent = null;
+    busy(false);
     if (reply.at.some((position, i) => position !== at[i])) ask(); // the reader has moved on
     tell(reply.error ?? "");
     if (!reply.error) show(buffers[0], reply.alt);
   }
 
   settle();
+  busy(false);
   show(model.get("picture"), model.get("alt"));
   model.on("msg:custom", answered);
   if (window.devicePixelRatio > 1) ask();

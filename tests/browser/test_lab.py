@@ -15,6 +15,8 @@ DONE = """() => {
   const cells = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')];
   return cells.length > 0 && cells.every((c) => /\\[\\d+\\]/.test(c.querySelector('.jp-InputPrompt').textContent));
 }"""
+SETTLED = """(img) => img.closest('.explorer').getAttribute('aria-busy') === 'false'
+  && img.complete && img.naturalWidth > 0"""
 PIXELS = """async (img) => {
   const bytes = new Uint8Array(await (await fetch(img.src)).arrayBuffer());
   const hash = await crypto.subtle.digest('SHA-256', bytes);
@@ -59,12 +61,18 @@ class Watched:
     def height(self) -> float:
         return self.root.bounding_box()["height"]
 
+    def settle(self) -> tuple[str, str]:
+        """Wait until the picture is that of the controls; what was to be seen before."""
+        handle = self.picture.element_handle()
+        self.page.wait_for_function(SETTLED, arg=handle, timeout=MINUTES)
+        before, self.seen = self.seen, self.look()
+        return before
+
     def wait_for_another(self) -> tuple[str, str]:
-        """What is to be seen once the alt text has changed."""
+        """What was to be seen before the alt text changed, once all is at rest."""
         handle = self.picture.element_handle()
         self.page.wait_for_function("([img, alt]) => img.alt !== alt", arg=[handle, self.seen[0]], timeout=20_000)
-        self.page.wait_for_function("(img) => img.complete && img.naturalWidth > 0", arg=handle)
-        before, self.seen = self.seen, self.look()
+        before = self.settle()
         assert self.root.locator(".explorer-trouble").is_hidden()
         return before
 
@@ -74,13 +82,9 @@ class Watched:
         assert before[0] != self.seen[0] and before[1] != self.seen[1], self.seen[0]
 
     def reset(self) -> None:
-        """Back to the start values, and wait until nothing moves any more."""
+        """Back to the start values."""
         self.root.locator("button").press("Enter")
-        still = 0
-        while still < 4:
-            self.page.wait_for_timeout(150)
-            before, self.seen = self.seen, self.look()
-            still = still + 1 if self.seen == before else 0
+        self.settle()
 
     def press(self, control, key: str) -> None:
         control.focus()
@@ -167,7 +171,7 @@ def test_dragging_ends_on_the_last_value(chapter):
             page.mouse.move(left + width * i / 30, y)
         page.mouse.up()
         value = re.escape(slider.get_attribute("aria-valuetext"))
-        page.wait_for_timeout(1500)  # nothing to wait for: the answers must have stopped by themselves
+        explorer.settle()
         assert re.search(value, explorer.picture.get_attribute("alt")), "the picture is not that of the last value"
         assert slider.input_value() == slider.get_attribute("max")
 
