@@ -1,9 +1,9 @@
 """What pytest does differently in this repository, for the tests and for the notebooks.
 
-A cell tagged ``numbers-close`` is compared by nbval within a tolerance. Two outputs of it are equal if they
-differ in decimal numbers alone, and in those by at most `RTOL` of their size; words and whole numbers are
-compared to the letter. nbval knows no tolerance, and a float32 training ends with other third digits on
-another processor.
+Some cells print what a training has ended with, whose last digits are another processor's. nbval knows no tolerance;
+here a cell may state one by a tag: ``numbers-close`` allows every decimal number 1 % of its size,
+``numbers-within-0.03`` allows it 0.03 (accuracies, where one image is 0.003). Words and whole numbers are compared to
+the letter all the same.
 """
 
 from __future__ import annotations
@@ -12,34 +12,56 @@ import math
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import pytest
 
-TAG, RTOL, ATOL = "numbers-close", 1e-2, 1e-6
+CLOSE, WITHIN = "numbers-close", "numbers-within-"
+RTOL, ATOL = 1e-2, 1e-6
+LARGEST = 0.05  # a wider tolerance would let another result pass
 NUMBER = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?|\b(?:nan|inf)\b")
 
 
 class CloseText(str):
-    """Text that equals another if only its decimal numbers differ, and those little."""
+    """Text that equals another if only its decimal numbers differ, and those little: by `rtol` of their size or by
+    `atol`."""
 
+    rtol, atol = RTOL, ATOL
     __hash__ = str.__hash__
 
     def __eq__(self, other):
         pairs = zip(NUMBER.findall(self), NUMBER.findall(other), strict=False)
-        return _words(self) == _words(other) and all(_close(a, b) for a, b in pairs)
+        return _words(self) == _words(other) and all(self._close(a, b) for a, b in pairs)
 
     def __ne__(self, other):
         return not self == other
 
+    def _close(self, a: str, b: str) -> bool:
+        if a.lstrip("+-").isdigit() and b.lstrip("+-").isdigit():
+            return int(a) == int(b)
+        return math.isclose(float(a), float(b), rel_tol=self.rtol, abs_tol=self.atol)
+
+
+def text_within_tolerance(text: str, tags: Sequence[str]) -> str:
+    """The text of a cell with these tags, such that it equals what its tolerance allows.
+
+    Raises:
+        ValueError: A tag states a tolerance that is not a number in (0, LARGEST].
+    """
+    close = CloseText(text)
+    for tag in tags:
+        if tag == CLOSE:
+            return close
+        if tag.startswith(WITHIN):
+            close.rtol, close.atol = 0.0, float(tag.removeprefix(WITHIN))
+            if not 0 < close.atol <= LARGEST:
+                raise ValueError(f"a tag {WITHIN}… must end in a positive number, at most {LARGEST}; got {tag!r}")
+            return close
+    return text
+
 
 def _words(text: str) -> str:
     return " ".join(NUMBER.sub("#", text).split())
-
-
-def _close(a: str, b: str) -> bool:
-    if a.lstrip("+-").isdigit() and b.lstrip("+-").isdigit():
-        return int(a) == int(b)
-    return math.isclose(float(a), float(b), rel_tol=RTOL, abs_tol=ATOL)
 
 
 def pytest_configure(config):
@@ -52,8 +74,7 @@ def pytest_configure(config):
 
     def sanitize(self, text):
         text = to_the_letter(self, text)
-        tagged = TAG in self.cell.metadata.get("tags", [])
-        return CloseText(text) if tagged and isinstance(text, str) else text
+        return text_within_tolerance(text, self.cell.metadata.get("tags", [])) if isinstance(text, str) else text
 
     IPyNbCell.sanitize = sanitize
 

@@ -1,34 +1,65 @@
-"""Print the tables of the benchmark suite. Takes about a minute; a quiet machine gives the steadiest figures."""
+"""Measure, print and write bench/RESULTS.md; some minutes, and a quiet machine gives the steadiest figures.
+
+- `python -m bench`: every table, into RESULTS.md
+- `python -m bench --print`: every table, RESULTS.md stays as it is
+- `python -m bench --print memory`: one of them; a part is never stored, for the file is of one run
+"""
 
 from __future__ import annotations
 
-import platform
+import sys
+import time
+from collections.abc import Sequence
 
 import torch
-import torchdiffeq
 
 from helpers.training import device
 
-from . import backward, forward
+from . import backward, forward, implicit, memory, remote, report
 
 TABLES = {
-    "Forward": forward.table,
-    "Forward and backward, rk4": backward.table,
-    "Backward against the number of outputs": backward.outputs_table,
+    "forward": forward.table,
+    "backward": backward.table,
+    "outputs": backward.outputs_table,
+    "memory": memory.table,
+    "implicit": implicit.table,
 }
 
 
-def main():
-    where = device()
+def measured(name: str, where: torch.device) -> report.Table:
+    """One table; without diffrax from the moment on when that fails."""
+    try:
+        return TABLES[name](where)
+    except remote.Failed as error:
+        print(f"{error}: once more without it", file=sys.stderr)
+        remote.failures.append(f"{error} (table {name})")
+        return TABLES[name](where)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; returns its exit status."""
+    names = [name for name in arguments if name != "--print"]
+    writes = "--print" not in arguments
+    if unknown := [name for name in names if name not in TABLES]:
+        print(f"bench knows {', '.join(TABLES)} and --print; given: {' '.join(unknown)}", file=sys.stderr)
+        return 2
+    if writes and names:
+        print("RESULTS.md is of one run of everything: add --print to see a part.", file=sys.stderr)
+        return 2
+    where, load, started = device(), report.busy(), time.monotonic()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    print(
-        f"torch {torch.__version__}, torchdiffeq {torchdiffeq.__version__}, Python {platform.python_version()}, "
-        f"{where}, one thread"
-    )
-    for title, table in TABLES.items():
-        print(f"\n{title}\n", *table(where), sep="\n", flush=True)
+    tables = []
+    for name in names or TABLES:
+        tables.append(measured(name, where))
+        print(tables[-1].markdown(), flush=True)
+    print(f"{(time.monotonic() - started) / 60:.1f} minutes")
+    if writes:
+        text = report.page(tables, str(where), load, (time.monotonic() - started) / 60, remote.failures)
+        report.RESULTS.write_text(text, encoding="utf-8", newline="\n")
+        print(f"wrote {report.RESULTS.parent.name}/{report.RESULTS.name}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

@@ -1,15 +1,29 @@
-"""Forward and backward through twenty steps of rk4, in units of a bare chain of as many field evaluations."""
+"""Forward and backward through steps of rk4, in units of a bare chain of as many field evaluations."""
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
-import torchdiffeq
 
 from helpers.solvers import odeint
 
-from .fields import fields
-from .forward import STEPS, evaluations
+from . import peers
+from .fields import STEPS, fields
+from .forward import evaluations
+from .remote import taking_part
+from .report import Table, ahead
 from .timing import interleaved
+
+GRADIENTS = ("backprop", "checkpoint", "reversible", "adjoint")
+# what a gradient is compared with: the exact ones among themselves, those in constant memory among themselves
+CONSTANT_MEMORY = ("helpers reversible", "helpers adjoint")
+ADJOINT = "torchdiffeq odeint_adjoint"
+ABOUT = """One solve, the sum of y(1), and its gradients in the state and in all weights. The unit is a *bare chain* of
+residual steps, as many as the forward pass has evaluations, with the backward pass through it. `reversible` calls the
+field twice as often as rk4 does, and is measured against a chain twice as long; its milliseconds stand beside."""
+COLUMNS = ("field", "gradient", "ms", "forward NFE", "time / bare chain")
+OUTPUTS = (51, 401)
 
 
 def chain(field, y0, calls):
@@ -24,64 +38,101 @@ def chain(field, y0, calls):
     return run
 
 
-def through(field, y0, solve, outputs=2):
+def through(field, y0, solve):
     """One training step's worth: solve, sum, gradients of the state and of the weights."""
-    t = torch.linspace(0, 1, outputs, device=y0.device)
 
     def run():
         y = y0.clone().requires_grad_()
-        torch.autograd.grad(solve(field, y, t).sum(), (y, *field.parameters()))
+        torch.autograd.grad(solve(y).sum(), (y, *field.parameters()))
 
     return run
+
+
+def solves(name, field, y0):
+    """Gradient → prepared solve."""
+    ours, steps = peers.installed(), STEPS[name]
+    found = {f"helpers {how}": ours["helpers"].fixed(field, y0, steps, how) for how in GRADIENTS}
+    for peer, solver in ours.items():
+        if peer != "helpers":
+            found[peer] = solver.fixed(field, y0, solver.steps(4 * steps))
+    if "torchdiffeq" in ours:
+        from torchdiffeq import odeint_adjoint
+
+        found[ADJOINT] = ours["torchdiffeq"].fixed(field, y0, steps, odeint_adjoint)
+    return found
 
 
 @torch.no_grad()
 def forward_calls(field, y0, solve):
     """How often the forward pass alone calls the field."""
-    t = torch.tensor([0.0, 1.0], device=y0.device)
-    return evaluations(field, lambda: solve(field, y0, t))
+    return evaluations(field, lambda: solve(y0))
 
 
-def ours(gradient):
-    return lambda field, y, t: odeint(field, y, t, method="rk4", options={"num_steps": STEPS}, gradient=gradient)
+def compare(name, field, y0, compiled=None):
+    """Gradient → milliseconds, forward evaluations, time over a bare chain of as many.
+
+    Args:
+        compiled: diffrax's contestant, where it takes part.
+    """
+    prepared = solves(name, field, y0)
+    calls = {how: forward_calls(field, y0, solve) for how, solve in prepared.items()}
+    runs = {how: through(field, y0, solve) for how, solve in prepared.items()}
+    if compiled is not None:
+        runs["diffrax"], calls["diffrax"] = compiled, compiled.calls
+    floors = {f"bare {count}": chain(field, y0, count) for count in set(calls.values())}
+    seconds = interleaved({**runs, **floors}, 15)
+    return {how: (1e3 * seconds[how], calls[how], seconds[how] / seconds[f"bare {calls[how]}"]) for how in runs}
 
 
-def theirs(solver):
-    return lambda field, y, t: solver(field, y, t, method="rk4", options={"step_size": 1 / STEPS})
+def table(device) -> Table:
+    """Every field and gradient."""
+    rows, compared = [], []
+    with taking_part(device) as other:
+        for name, (field, y0) in fields(device).items():
+            compiled = other and other.prepare("backward", field, y0, "rk4", steps=STEPS[name], backward=True)
+            found = compare(name, field, y0, compiled)
+            rows += [(name, how, *row) for how, row in found.items()]
+            for how, (ms, _, ratio) in found.items():
+                if how == ADJOINT:
+                    compared += [(how, f"{name} {ours[8:]}", ms / found[ours][0]) for ours in CONSTANT_MEMORY]
+                elif not how.startswith("helpers"):
+                    compared.append((how, name, ratio / found["helpers backprop"][2]))
+    what = "time (per evaluation, and `backprop`'s; for odeint_adjoint per solve, and that of the one named)"
+    verdict = ahead(compared, what)
+    return Table("Forward and backward", ABOUT, COLUMNS, rows, verdict)
 
 
-SOLVES = {
-    **{f"helpers {gradient}": ours(gradient) for gradient in ("backprop", "checkpoint", "reversible", "adjoint")},
-    "torchdiffeq odeint": theirs(torchdiffeq.odeint),
-    "torchdiffeq odeint_adjoint": theirs(torchdiffeq.odeint_adjoint),
-}
+def walks(field, count):
+    """Solver → function of the state: all of `count` outputs, one step of rk4 between two."""
+    t = torch.linspace(0, 1, count, device=next(field.parameters()).device)
+    found = {"helpers": lambda y: odeint(field, y, t, method="rk4", options={"grid": "t"})}
+    here = peers.installed()
+    if "torchdiffeq" in here:
+        import torchdiffeq
+
+        found["torchdiffeq"] = partial(torchdiffeq.odeint, field, t=t, method="rk4")
+    if "torchdyn" in here:
+        from torchdyn.numerics import odeint as torchdyn_odeint
+
+        found["torchdyn"] = lambda y: torchdyn_odeint(field, y, t, "rk4")[1]
+    return found
 
 
-def table(device, repetitions=10):
-    """Lines of the table: milliseconds, forward evaluations, time over a bare chain of as many."""
-    lines = ["field   gradient                          ms   forward NFE   / bare chain"]
-    for name, (field, y0) in fields(device).items():
-        runs = {solve: through(field, y0, function) for solve, function in SOLVES.items()}
-        calls = {solve: forward_calls(field, y0, function) for solve, function in SOLVES.items()}
-        floors = {f"bare {count}": chain(field, y0, count) for count in set(calls.values())}
-        seconds = interleaved({**runs, **floors}, repetitions)
-        for solve, count in calls.items():
-            ratio = seconds[solve] / seconds[f"bare {count}"]
-            lines.append(f"{name:7} {solve:28} {1e3 * seconds[solve]:7.2f} {count:13d} {ratio:14.2f}")
-    return lines
-
-
-def outputs_table(device, repetitions=10):
+def outputs_table(device) -> Table:
     """Seconds of forward and backward per output time: linear in their number when the ratio is one."""
-    field, y0 = fields(device)["small"]
-    lines = ["solver                       ms at 51 outputs   at 401   per output, 401 / 51"]
-    solves = {
-        "helpers": lambda field, y, t: odeint(field, y, t, method="rk4", options={"grid": "t"}),
-        "torchdiffeq": lambda field, y, t: torchdiffeq.odeint(field, y, t, method="rk4"),
+    field, y0 = fields(device)["mid"]
+    few, many = OUTPUTS
+    runs = {
+        (name, count): through(field, y0, solve) for count in OUTPUTS for name, solve in walks(field, count).items()
     }
-    for name, solve in solves.items():
-        runs = {count: through(field, y0, solve, outputs=count) for count in (51, 401)}
-        seconds = interleaved(runs, repetitions)
-        ratio = seconds[401] / 400 / (seconds[51] / 50)
-        lines.append(f"{name:28} {1e3 * seconds[51]:16.1f} {1e3 * seconds[401]:8.1f} {ratio:23.2f}")
-    return lines
+    seconds = interleaved(runs, 15, at_most=30.0)
+    rows, growth = [], {}
+    for name in walks(field, few):
+        growth[name] = seconds[name, many] / (many - 1) / (seconds[name, few] / (few - 1))
+        rows.append((name, 1e3 * seconds[name, few], 1e3 * seconds[name, many], growth[name]))
+    others = [name for name in growth if name != "helpers"]
+    compared = [(name, f"{many} outputs", seconds[name, many] / seconds["helpers", many]) for name in others]
+    about = f"""The mid field, a loss that sees every output, one step of rk4 from each to the next: {few} outputs and
+{many}. *growth* is the time per output at {many} over that at {few}; 1 is linear."""
+    columns = ("solver", f"ms at {few}", f"ms at {many}", "growth")
+    return Table("Backward against the number of outputs", about, columns, rows, ahead(compared))

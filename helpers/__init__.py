@@ -4,6 +4,7 @@ solvers     how to step an equation: `odeint`, its methods as tableaux, the anal
 layers      networks whose forward pass is a scheme, or the solution of a differential equation
 data        real data that ships inside packages, and simulated data; nothing is downloaded
 training    fit, accuracy, device, seed: the loop that no chapter repeats
+attacks     noise, FGSM, PGD: what a perturbation of bounded size can do to a classifier
 figures     the pictures, one module a chapter, and the one look they share
 lesson      what a page of a lesson needs: explorers, claims, exercises; knows no torch
 exercises   the exercises of the chapters, one module a chapter: hints, checks, solutions

@@ -209,7 +209,6 @@ def test_an_id_stands_for_one_statement():
 def test_record(records):
     make_claim(id="00.1", measured=np.float64(0.976), expected=1, tol=0.1, kind="literature")
     record = json.loads((records / "00.1.json").read_text(encoding="utf-8"))
-    assert record.pop("seconds") >= 0
     assert record == {
         "id": "00.1", "chapter": 0, "statement": "It converges", "source": "Lu et al. 2018, 1710.10121",
         "kind": "literature", "outcome": "holds", "measured": 0.976, "expectation": "expected", "bound": 1,

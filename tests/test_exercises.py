@@ -167,7 +167,7 @@ def test_choices():
     exercise = declared(
         check=same_option("abc"), solution="b", wrong={"That is Heun.": "a", "That is Kutta.": "c"}
     )
-    assert exercise.check(" B ") and exercise.check("a").message == "That is Heun."
+    assert exercise.check(" B ") and exercise.check("(b)") and exercise.check("a").message == "That is Heun."
     assert exercise.check("d").kind == "wrong type or shape"
     assert exercise.check(2).message == "The answer is one of 'a', 'b', 'c'; yours is 2 (int)."
 

@@ -150,6 +150,32 @@ def test_every_card_fits_its_page_and_says_what_the_alternative_says():
         assert all(text.get_text().replace("\n", " ") in told for text in texts)
 
 
+def in_words():
+    """The cell below the map, made from the cards: a headline, the papers and the chapter of every place."""
+    files = {int(path.name[:2]): path.name for path in NOTEBOOKS.glob("*.ipynb")}
+    lines = ["### The map in words"]
+    for family, (name, _) in pictures.FAMILIES.items():
+        lines += ["", f"**{name[0].upper()}{name[1:]}**", ""]
+        for level, question in product(pictures.LEVELS, pictures.QUESTIONS):
+            card = pictures.card(family, level, question)
+            papers = [paper.partition(" (arXiv")[0] for paper in card.papers.split("; ") if paper]
+            # the key of a citation: its first author, and the year
+            keys = [re.sub(r"( et al\.|,| &).*(?= \d{4})", "", paper).replace(" ", "").lower() for paper in papers]
+            found = "; ".join(f"[{p}](../book/bibliography.md#{key})" for p, key in zip(papers, keys, strict=True))
+            n = card.chapter
+            goes_on = f"[chapter {n}]({files[n]})" if n in files else f"chapter {n}, to come"
+            more = f" {found}." + (f" → {goes_on}" if n is not None else "") if found else ""
+            place = f"*{level} · {question}*" + (f", **{card.keyword}**" if card.keyword else "")
+            lines.append(f"- {place}: {card.headline}{more}")
+    return "\n".join(lines)
+
+
+def test_the_map_in_words_says_what_the_cards_say():
+    notebook = nbformat.read(NOTEBOOKS / "00_start_here.ipynb", as_version=4)
+    (cell,) = [c.source for c in notebook.cells if c.source.startswith("### The map in words")]
+    assert cell == in_words()
+
+
 def test_the_map_knows_which_chapters_exist():
     assert set(pictures.WRITTEN) == {int(path.name[:2]) for path in NOTEBOOKS.glob("*.ipynb")}
 

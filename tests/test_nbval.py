@@ -13,7 +13,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from conftest import CloseText
+from conftest import CloseText, text_within_tolerance
 from tests.contract import Chapter, every_cell_was_run_in_order
 from tools.process import ROOT, notebook_environment
 from tools.refresh import clean, execute
@@ -36,11 +36,12 @@ EXPLORER = """def build(figure):
 Explorer(build, Slider('k', label='k', min=1, max=8, start=3), name='07-powers', alt='k = {k}',
 look_for='Look.', size=(2, 2))"""
 LOSS = "print('loss 0.3660 after 100 steps')"
+ACCURACY = "print('accuracy 0.03 on 360 images')"
 
 
 def notebook():
-    cells = [new_code_cell(source) for source in (SET_UP, NUMBER, CLAIM, FIGURE, EXPLORER, LOSS)]
-    cells[-1].metadata.tags = ["numbers-close"]
+    cells = [new_code_cell(source) for source in (SET_UP, NUMBER, CLAIM, FIGURE, EXPLORER, LOSS, ACCURACY)]
+    cells[-2].metadata.tags, cells[-1].metadata.tags = ["numbers-close"], ["numbers-within-0.02"]
     return new_notebook(cells=cells)
 
 
@@ -70,6 +71,9 @@ MUTANTS = {
     "within_the_tolerance": (printed(5, "0.3660", "0.3690"), None),
     "beyond_the_tolerance": (printed(5, "0.3660", "0.3760"), 5),
     "another_whole_number": (printed(5, "100", "101"), 5),
+    "within_the_stated_tolerance": (printed(6, "0.03", "0.04"), None),
+    "beyond_the_stated_tolerance": (printed(6, "0.03", "0.06"), 6),
+    "another_count": (printed(6, "360", "361"), 6),
     "another_number": (printed(1, "slope 2", "slope 2.001"), 1),
     "another_result": (code(1, "2 * x", "3 * x"), 1),
     "cleared_output": (cleared, 1),
@@ -143,6 +147,16 @@ def test_every_notebook_is_collected_whole():
 )
 def test_what_counts_as_close(a, b, equal):
     assert (CloseText(a) == b) is equal and (CloseText(a) != b) is not equal
+
+
+def test_a_cell_states_its_tolerance():
+    assert text_within_tolerance("0.30", []) != "0.31"
+    assert text_within_tolerance("0.30", ["check", "numbers-within-0.02"]) == "0.31"
+    assert text_within_tolerance("0.30", ["numbers-within-0.02"]) != "0.33"
+    assert text_within_tolerance("0.300", ["numbers-close"]) == "0.302"
+    for tag in ("numbers-within-1", "numbers-within-0", "numbers-within-", "numbers-within-nan"):
+        with pytest.raises(ValueError):
+            text_within_tolerance("0.30", [tag])
 
 
 def test_rules_of_the_comparison_are_pairs():

@@ -1,5 +1,6 @@
 """Bad input and failed solves: one clear exception each."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -65,6 +66,13 @@ def call(func=decay, y0=Y0, t=T, **more):
         ({"method": "dopri5", "options": {}, "atol": -1e-9}, ValueError, r"atol must be a positive, finite number"),
         ({"method": "dopri5", "options": {}, "rtol": 1e-16}, ValueError, r"rtol must be at least 10 eps = 2.2e-15"),
         ({"method": "dopri8", "options": {}, "rtol": -1.0}, ValueError, r"rtol must be a positive"),
+        ({"method": "yoshida"}, ValueError, r"one of euler.*gauss4, kvaerno3, ab2.*leapfrog, yoshida4, dopri8"),
+        ({"options": {**STEPS, "linear_solver": "gmres"}}, ValueError, r"for 'euler' may hold.*'linear_solver'"),
+        ({"method": "sdirk2", "options": {**STEPS, "linear_solver": "lu"}}, ValueError,
+         r"options\['linear_solver'\] must be 'dense' or 'gmres'; got 'lu'"),
+        ({"method": "gauss4", "options": {**STEPS, "solver": "lu"}}, ValueError, r"grid, linear_solver; got 'solver'"),
+        ({"method": "gauss4", "options": {"linear_solver": "dense"}}, ValueError, r"exactly one of 'step_size'"),
+        ({"method": "kvaerno3", "y0": Y0.to(torch.complex128), "options": {}}, TypeError, r"y0 must be real for the"),
         ({"method": "implicit_euler", "y0": Y0.to(torch.complex128)}, TypeError, r"y0 must be real for the implicit"),
     ],
 )  # fmt: skip
@@ -121,7 +129,80 @@ def test_an_endless_solve_ends():
         odeint(lambda t, y: -1e6 * (y - torch.cos(t)), Y0, T, options={"max_num_steps": 50})
 
 
+def test_implicit_methods_need_derivatives():
+    with torch.inference_mode(), pytest.raises(ValueError, match=r"'sdirk2' differentiates func: use torch.no_grad"):
+        call(method="sdirk2")
+
+
+@pytest.mark.parametrize("method", ["implicit_midpoint", "sdirk2", "gauss4", "trapezoid"])
+@pytest.mark.parametrize("solver", ["dense", "gmres"])
+def test_every_implicit_method_says_where_newton_failed(method, solver):
+    field = lambda t, y: torch.where(t > 0.5, 1e3 * (y**2 + 1), -y)  # noqa: E731
+    words = rf"{method} at t = 0\.[45]\d* with step size 0\.1, largest residual \S+ after \d+ iterations"
+    with pytest.raises(NewtonError, match=words):
+        call(field, method=method, options={"num_steps": 10, "linear_solver": solver})
+
+
+def test_a_field_that_is_not_finite_ends_newton_at_once():
+    with pytest.raises(NewtonError, match=r"residual nan after 0 iterations.*not finite at the start"):
+        call(lambda t, y: torch.where(t > 0, torch.nan, -y), method="implicit_euler")
+
+
 def test_newton_says_what_it_left():
     # the step is far beyond the fold of this field: there is no solution to find
     with pytest.raises(NewtonError, match=r"implicit_euler at t = 0 with step size 10.*residual .* after \d+ iter"):
         odeint(lambda t, y: y**2 + 1, Y0, 10 * T, method="implicit_euler", options={"num_steps": 1})
+
+
+def test_parameters_that_are_read_only_once_keep_their_gradients():
+    linear = torch.nn.Linear(2, 2).double()
+    y0 = torch.ones(2, dtype=torch.float64)
+    t = torch.tensor([0.0, 1.0], dtype=torch.float64)
+    for gradient in ("adjoint", "reversible"):
+        how = {"method": "rk4", "options": {"num_steps": 20, "parameters": linear.parameters()}, "gradient": gradient}
+        end = odeint(lambda t, y: torch.tanh(linear(y)), y0, t, **how)[-1]
+        found = torch.autograd.grad(end.sum(), linear.weight)[0]
+        plain = odeint(lambda t, y: torch.tanh(linear(y)), y0, t, method="rk4", options={"num_steps": 20})[-1]
+        torch.testing.assert_close(found, torch.autograd.grad(plain.sum(), linear.weight)[0], atol=1e-5, rtol=1e-3)
+
+
+@pytest.mark.parametrize("segments", [0, -1, 2.5, True, "3"])
+@pytest.mark.parametrize("method", ["rk4", "dopri5"])
+def test_segments_are_a_whole_number(method, segments):
+    options = {"segments": segments} | ({"num_steps": 4} if method == "rk4" else {})
+    with pytest.raises(ValueError, match=r"options\['segments'\] must be an integer ≥ 1; got "):
+        odeint(lambda t, y: -y, torch.ones(1), torch.tensor([0.0, 1.0]), method=method, options=options,
+               gradient="checkpoint")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "words"),
+    [
+        ({"options": 3}, TypeError, "options must be a dict; got int"),
+        ({"method": ["rk4"]}, TypeError, "method must be a name"),
+        ({"gradient": ["adjoint"]}, ValueError, "gradient must be one of"),
+        ({"options": {"safety": 5.0}}, ValueError, "'safety'.* at most 1; got 5.0"),
+        ({"options": {"max_num_steps": 2.5}}, ValueError, "'max_num_steps'.* integer ≥ 1; got 2.5"),
+        ({"method": "implicit_adams"}, ValueError, "must hold 'step_size' for torchdiffeq's 'implicit_adams'"),
+        ({"method": "dopri8", "options": {"fist_step": 0.1}}, ValueError, "'dopri8'.*fist_step"),
+    ],
+)
+def test_what_cannot_be_meant_names_its_argument(changed, error, words):
+    with pytest.raises(error, match=words):
+        odeint(lambda t, y: -y, torch.ones(1), torch.tensor([0.0, 1.0]), **changed)
+
+
+def test_a_part_of_another_dtype_is_not_promoted_in_silence():
+    y0 = (torch.ones(2, dtype=torch.float64), torch.ones(1, dtype=torch.float64))
+    with pytest.raises(TypeError, match="func must return the dtype of y0, torch.float64; got"):
+        odeint(lambda t, y: (y[0].float(), y[1]), y0, torch.tensor([0.0, 1.0]))
+    with pytest.raises(TypeError, match="func must return a tensor; got float"):
+        odeint(lambda t, y: 1.0, torch.tensor(1.0), torch.tensor([0.0, 1.0]))
+
+
+def test_numbers_of_numpy_are_numbers():
+    how = {"method": "euler", "options": {"num_steps": np.int64(10)}}
+    ten = odeint(lambda t, y: -y, torch.ones(1), torch.tensor([0.0, 1.0]), **how)[-1]
+    tenths = odeint(lambda t, y: -y, torch.ones(1), torch.tensor([0.0, 1.0]), method="euler",
+                    options={"step_size": np.float64(0.1)})[-1]  # fmt: skip
+    assert ten.item() == pytest.approx(0.9**10) and tenths.item() == pytest.approx(0.9**10)

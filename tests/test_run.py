@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -49,10 +50,10 @@ def test_without_a_task_each_one_has_its_line_of_help():
 
 
 def test_an_unknown_task_names_those_there_are(tmp_path):
-    shown = type_in(tmp_path, sys.executable, str(ROOT / "run.py"), "slides")
+    shown = type_in(tmp_path, sys.executable, str(ROOT / "run.py"), "bake")
     assert shown.returncode == 2 and shown.stdout == ""
     (line,) = shown.stderr.splitlines()
-    assert "'slides'" in line and all(name in line for name in tasks.TASKS)
+    assert "'bake'" in line and all(name in line for name in tasks.TASKS)
 
 
 @pytest.mark.parametrize(
@@ -94,8 +95,8 @@ def test_make_has_the_tasks_of_run_py():
 def test_make_without_the_python_or_with_an_unknown_task_says_so():
     missing = type_in(ROOT, "make", "lab", "PYTHON=python-that-is-not-there")
     assert missing.returncode and "There is no python-that-is-not-there here" in missing.stderr.splitlines()[0]
-    unknown = type_in(ROOT, "make", "slides", f"PYTHON={sys.executable}")
-    assert unknown.returncode and "There is no task 'slides'" in unknown.stderr.splitlines()[0]
+    unknown = type_in(ROOT, "make", "bake", f"PYTHON={sys.executable}")
+    assert unknown.returncode and "There is no task 'bake'" in unknown.stderr.splitlines()[0]
 
 
 # --- the environment
@@ -258,6 +259,25 @@ def test_pip_failing_on_a_change_leaves_the_environment_and_is_tried_again(ready
     assert pip.since() == []
 
 
+def test_of_two_set_ups_at_once_the_second_waits_and_finds_all_done(checkout, pip, monkeypatch, capsys):
+    at_work, go_on = threading.Event(), threading.Event()
+
+    def slowly(folder):
+        at_work.set()
+        assert go_on.wait(10)
+        pip.create(folder)
+
+    monkeypatch.setattr(set_up, "create", slowly)
+    monkeypatch.setattr(set_up.time, "sleep", lambda seconds: go_on.set())
+    first = threading.Thread(target=set_up.Environment(checkout).ensure, args=[["test"]])
+    first.start()
+    assert at_work.wait(10)
+    set_up.Environment(checkout).ensure(["test"])
+    first.join()
+    assert pip.since() == ["a new .venv", ".[test]"]
+    assert "Another task is setting up .venv: waiting for it." in capsys.readouterr().out
+
+
 def test_an_environment_made_by_hand_is_never_deleted(checkout, pip):
     folder = checkout / ".venv"
     folder.mkdir()
@@ -299,12 +319,13 @@ def test_lab_without_a_display_and_for_root(tmp_path):
     assert not any("token" in part or "password" in part for part in options(display=False, root=True))
 
 
-def test_lab_opens_on_the_first_notebook(tmp_path):
-    for name in ("02_b.ipynb", "01_a.ipynb"):
-        (tmp_path / name).touch()
-    assert "--LabApp.default_url=/lab/tree/01_a.ipynb" in lab.command(
+def test_lab_opens_on_a_page_that_leads_to_every_chapter(tmp_path):
+    assert f"--LabApp.default_url=/lab/tree/{lab.DOOR}" in lab.command(
         Path("python"), tmp_path, [], display=True, root=False
     )
+    page = (ROOT / lab.DOOR).read_text(encoding="utf-8")
+    chapters = [path.name for path in (ROOT / "notebooks").glob("*.ipynb")]
+    assert chapters and [name for name in chapters if f"]({name})" not in page] == []
 
 
 class Steps:
@@ -386,13 +407,20 @@ def test_where_no_skip_is_allowed_the_browser_tests_are_told_so(monkeypatch):
     started = []
     monkeypatch.setattr(tasks.chromium, "find", lambda: "chromium")
     monkeypatch.setattr(tasks.Environment, "ensure", lambda self, extras: started.append(extras) or Path("python"))
-    monkeypatch.setattr(tasks, "call", lambda command, *, env: started.append((command, env)) or 3)
+    status = {"tools.book": 0, "tools.slides": 0, "pytest": 3}
+    monkeypatch.setattr(
+        tasks, "call", lambda command, *, env=None: started.append((command, env)) or status[command[2]]
+    )
     assert tasks.main(["browser", "--no-skip", "-x"]) == 3
-    extras, (command, env) = started
-    assert "browser" in extras and command[-2:] == ["-x", ROOT / "tests" / "browser"]
+    extras, (book, _), (slides, _), (command, env) = started
+    assert "browser" in extras and book[1:] == ["-m", "tools.book"] and slides[1:] == ["-m", "tools.slides"]
+    assert command[-2:] == ["-x", ROOT / "tests" / "browser"]
     assert env["HELPERS_BROWSER"] == "required"
     tasks.main(["browser"])
     assert "HELPERS_BROWSER" not in started[-1][1]
+    status["tools.book"] = 1
+    started.clear()
+    assert tasks.main(["browser"]) == 1 and len(started) == 2, "a book that cannot be built is not read"
 
 
 def test_clean_removes_what_was_made_and_nothing_that_git_tracks(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from helpers.solvers.tableaux import TABLEAUX, get
 
 THETAS = (0.1, 0.37, 0.5, 0.82, 1.0)
-DENSE_ORDER = {"bosh3": 3, "dopri5": 4, "tsit5": 4}
+DENSE_ORDER = {"bosh3": 3, "dopri5": 4, "tsit5": 4, "kvaerno3": 3}
 
 
 def trees(order):
@@ -81,7 +81,9 @@ def test_embedded_and_dense_weights(name):
         weights = np.array(tableau.dense) @ [theta ** (m + 1) for m in range(len(tableau.dense[0]))]
         assert max(defect(weights, a, order, theta) for order in range(1, DENSE_ORDER[name] + 1)) < 1e-13
     # the loop of an adaptive solve counts on the last stage being the next step's first
-    assert tableau.first_same_as_last and tableau.explicit
+    assert tableau.first_same_as_last
+    # and an implicit one that both results are stages, so that the difference stays bounded on a stiff problem
+    assert tableau.explicit or (tableau.stiffly_accurate and np.allclose(embedded, a[-2], atol=1e-15))
 
 
 @pytest.mark.parametrize("name", TABLEAUX)
@@ -89,6 +91,33 @@ def test_shapes(name):
     tableau = get(name)
     assert {len(row) for row in tableau.a} == {len(tableau.a)} == {tableau.stages} == {len(tableau.c)}
     assert tableau.explicit == (np.triu(np.array(tableau.a)) == 0).all()
+
+
+@pytest.mark.parametrize("name", TABLEAUX)
+def test_what_is_solved_together(name):
+    """Every stage needs those of its own block and of earlier ones only."""
+    tableau = get(name)
+    assert [i for block in tableau.blocks for i in block] == list(range(tableau.stages))
+    for block in tableau.blocks:
+        assert all(tableau.a[i][j] == 0 for i in block for j in range(block[-1] + 1, tableau.stages))
+    assert (len(tableau.blocks) == tableau.stages) == (tableau.explicit or tableau.diagonally_implicit)
+
+
+def test_inverse_of_a_fully_implicit_method():
+    tableau = get("gauss4")
+    np.testing.assert_allclose(np.array(tableau.a) @ tableau.inverse, np.eye(2), atol=1e-14)
+    # the two-stage Gauss method ends at y + √3 (Y_2 − Y_1)
+    np.testing.assert_allclose(np.array(tableau.b) @ tableau.inverse, [-(3**0.5), 3**0.5], atol=1e-14)
+
+
+def test_gauss_is_the_collocation_of_its_order():
+    """Σ_j a_ij c_j^(k−1) = c_i^k / k for k ≤ s, and symplectic: b_i a_ij + b_j a_ji = b_i b_j (HLW 2006, VI.4)."""
+    for name in ("implicit_midpoint", "gauss4"):
+        tableau = get(name)
+        a, b, c = map(np.array, (tableau.a, tableau.b, tableau.c))
+        for k in range(1, tableau.stages + 1):
+            np.testing.assert_allclose(a @ c ** (k - 1), c**k / k, atol=1e-15)
+        np.testing.assert_allclose(b[:, None] * a + b * a.T, np.outer(b, b), atol=1e-15)
 
 
 def test_rk4_is_the_classic_one_and_not_the_three_eighths_rule():

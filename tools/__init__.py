@@ -1,1 +1,4 @@
-"""The tools behind run.py. All but `refresh`, which runs inside .venv, need the standard library alone."""
+"""The tools behind run.py.
+
+All but `bibliography`, `refresh` and `student`, which run inside .venv, need the standard library alone.
+"""

@@ -26,7 +26,7 @@ def made(root: Path, *, environment: bool) -> Iterator[Path]:
         patterns = CACHES + at_root if Path(folder) == root else CACHES
         found = [name for name in names if any(fnmatch(name, pattern) for pattern in patterns)]
         yield from (Path(folder, name) for name in found)
-        names[:] = [name for name in names if name not in (*found, ".git", ".venv")]
+        names[:] = [name for name in names if name not in (*found, ".git", ".venv", "student")]
 
 
 def tracked(root: Path, path: Path) -> bool:

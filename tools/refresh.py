@@ -15,7 +15,8 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import nbclient
@@ -73,8 +74,16 @@ def choose(names: Sequence[str], folder: Path = NOTEBOOKS) -> list[Path]:
     return sorted(set(chosen)) if names else there
 
 
-def execute(notebook: NotebookNode, folder: Path) -> None:
+def execute(notebook: NotebookNode, folder: Path, **variables: str) -> dict[str, float]:
     """Run all cells in a fresh kernel, from the folder, and put their outputs into the notebook.
+
+    Args:
+        notebook: its outputs are replaced.
+        folder: the kernel's working directory.
+        variables: of the kernel's environment, beside or in place of those that make runs equal.
+
+    Returns:
+        The seconds that each code cell took, by the cell's id.
 
     Raises:
         CellExecutionError: a cell raised.
@@ -84,17 +93,21 @@ def execute(notebook: NotebookNode, folder: Path) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+    began, ended = {}, {}
     client = nbclient.NotebookClient(
         notebook,
         timeout=CELL_SECONDS,
         kernel_name="python3",
         store_widget_state=False,
         record_timing=False,
+        on_cell_execute=lambda cell, **_: began.update({cell.id: time.monotonic()}),
+        on_cell_executed=lambda cell, **_: ended.update({cell.id: time.monotonic()}),
         resources={"metadata": {"path": str(folder)}},
     )
     # The reader's own IPython start-up files, and the records of a test run, stay out of it.
     with tempfile.TemporaryDirectory() as aside:
-        client.execute(env=notebook_environment(**PINNED, HELPERS_BUILD=aside, IPYTHONDIR=aside))
+        client.execute(env=notebook_environment(**{**PINNED, "HELPERS_BUILD": aside, "IPYTHONDIR": aside, **variables}))
+    return {id: ended[id] - began[id] for id in ended}
 
 
 def clean(notebook: NotebookNode) -> None:
@@ -111,7 +124,7 @@ def clean(notebook: NotebookNode) -> None:
             cell.outputs = streams_joined(output for output in cell.outputs if output.get("data") != {})
 
 
-def streams_joined(outputs: Iterator[NotebookNode]) -> list[NotebookNode]:
+def streams_joined(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
     """Between two other outputs one stream of each name, stdout first: how they were cut is chance."""
     joined: list[NotebookNode] = []
     streams: dict[str, NotebookNode] = {}

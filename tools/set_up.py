@@ -14,7 +14,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
@@ -53,10 +54,22 @@ class Environment:
         Raises:
             SetUpError: there is no venv or ensurepip, pip failed, or .venv cannot be used or replaced.
         """
+        extras = set(extras)
+        if self._in_place(extras):
+            return self.python
+        with one_at_a_time(self.root / "build" / "set-up.lock"):
+            # the one that was waited for may have left nothing to do
+            if not self._in_place(extras):
+                self._bring_in_step(extras)
+        return self.python
+
+    def _in_place(self, extras: set[str]) -> bool:
+        found = self._read()
+        return found == self._state({*extras, *found.get("extras", [])}) and self.python.exists()
+
+    def _bring_in_step(self, extras: set[str]) -> None:
         found = self._read()
         wanted = self._state({*extras, *found.get("extras", [])})
-        if found == wanted and self.python.exists():
-            return self.python
         started = time.monotonic()
         if reason := self._reason_to_replace(found):
             create(self.folder)
@@ -66,7 +79,6 @@ class Environment:
             print("Bringing .venv in step with pyproject.toml and constraints.txt.", flush=True)
         self._install(wanted)
         print(f".venv is ready ({time.monotonic() - started:.0f} s).", flush=True)
-        return self.python
 
     def _state(self, extras: Iterable[str]) -> dict:
         packages = hashlib.sha256()
@@ -138,6 +150,44 @@ class Environment:
                 "disk?). pip's own settings (pip.conf, PIP_PROXY) are honoured; the next run tries again."
             )
         self._write(wanted)
+
+
+@contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Hold a lock on a file, and wait for it where another process does; the system lets go when a process ends.
+
+    `make lab` in one terminal and `make test` in the next would otherwise take each other's half-made environment for
+    one that was cut short, and remove it.
+
+    Raises:
+        SetUpError: the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a")
+    except OSError as error:
+        raise SetUpError(f"Set-up failed: {path.parent} cannot be written ({error}).") from error
+    with file:
+        if not _locked(file):
+            print("Another task is setting up .venv: waiting for it.", flush=True)
+            while not _locked(file):
+                time.sleep(0.2)
+        yield
+
+
+def _locked(file) -> bool:
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def create(folder: Path) -> None:

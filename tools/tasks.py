@@ -26,13 +26,20 @@ def task(function: Callable[[Sequence[str]], int]) -> Callable[[Sequence[str]], 
 
 @task
 def lab_(arguments: Sequence[str]) -> int:
-    """open JupyterLab on the chapters; options go to it (--port 9999); Ctrl-C stops it"""
+    """open JupyterLab on the chapters, to learn or to read; options go to it (--port 9999); Ctrl-C stops it"""
     python = Environment().ensure(BASE)
     display = lab.has_display(os.environ, sys.platform)
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     if not display:
         print("No display here: open the address below in a browser, its token included.", flush=True)
-    return serve(lab.command(python, ROOT / "notebooks", arguments, display=display, root=root))
+    call([python, "-m", "tools.student", "--quiet"])  # the page that opens leads to them
+    return serve(lab.command(python, ROOT, arguments, display=display, root=root))
+
+
+@task
+def student(arguments: Sequence[str]) -> int:
+    """make copies of the chapters to work in, in student/; your work stays (--fresh 01 begins again beside it)"""
+    return call([Environment().ensure(BASE), "-m", "tools.student", *arguments])
 
 
 @task
@@ -42,8 +49,20 @@ def test(arguments: Sequence[str]) -> int:
 
 
 @task
+def book(arguments: Sequence[str]) -> int:
+    """build the book, a site that needs no network, in build/book/html"""
+    return call([Environment().ensure((*BASE, "book")), "-m", "tools.book", *arguments])
+
+
+@task
+def slides(arguments: Sequence[str]) -> int:
+    """build a deck of slides of each chapter, which needs no network, in build/slides"""
+    return call([Environment().ensure((*BASE, "book")), "-m", "tools.slides", *arguments])
+
+
+@task
 def browser(arguments: Sequence[str]) -> int:
-    """move the sliders in a real Chromium; where there is none that is a skip, or with --no-skip a failure"""
+    """read chapters, book and slides in a real Chromium; where there is none, skip, or with --no-skip fail"""
     folder = ROOT / "tests" / "browser"
     options = [argument for argument in arguments if argument != "--no-skip"]
     required = {"HELPERS_BROWSER": "required"} if "--no-skip" in arguments else {}
@@ -53,7 +72,10 @@ def browser(arguments: Sequence[str]) -> int:
         count = sum(name.startswith("test_") for name in names)
         print(f"browser: {count} tests skipped: no Chromium here (the variable CHROMIUM names one)", flush=True)
         return int(bool(required))
-    python = Environment().ensure((*BASE, "browser"))
+    python = Environment().ensure((*BASE, "book", "browser"))
+    for site in ("tools.book", "tools.slides"):
+        if failed := call([python, "-m", site]):
+            return failed
     return call([python, "-m", "pytest", "-q", *options, folder], env=notebook_environment(**required))
 
 
@@ -65,8 +87,19 @@ def refresh(arguments: Sequence[str]) -> int:
 
 @task
 def bench(arguments: Sequence[str]) -> int:
-    """measure the solvers side by side with their peers"""
-    return call([Environment().ensure((*BASE, "bench")), "-m", "bench", *arguments])
+    """measure the solvers side by side with their peers, into bench/RESULTS.md (--print leaves it as it is)"""
+    try:
+        python = Environment().ensure((*BASE, "bench"))
+    except SetUpError as error:
+        print(f"{error}\nThe peers that are not here are left out.", file=sys.stderr)
+        python = Environment().ensure(BASE)
+    return call([python, "-m", "bench", *arguments])
+
+
+@task
+def experiments(arguments: Sequence[str]) -> int:
+    """measure the stored tables again; names choose some (experiments robustness), --stale those whose code changed"""
+    return call([Environment().ensure(BASE), "-m", "experiments", *arguments], env=notebook_environment())
 
 
 @task
@@ -88,7 +121,7 @@ def clean_(arguments: Sequence[str]) -> int:
 
 def usage() -> str:
     """The tasks, a line each."""
-    lines = [f"  {name:<8} {(function.__doc__ or '').splitlines()[0]}" for name, function in TASKS.items()]
+    lines = [f"  {name:<11} {(function.__doc__ or '').splitlines()[0]}" for name, function in TASKS.items()]
     return "\n".join(["make TASK, or without make: python run.py TASK", "", *lines])
 
 

@@ -32,6 +32,10 @@ def _half_step(field, x, h):
     return x + h / 2 * field(x + h / 2 * field(x))
 
 
+def _from_the_end(field, x, h):
+    return x + h * field(x + h * field(x))
+
+
 def _states():
     draw = torch.Generator().manual_seed(0)
     weight = torch.randn(3, 3, generator=draw, dtype=torch.float64)
@@ -61,6 +65,11 @@ def _wrong_order(f, g, y1, y2):
     return x1, y2 - g(x1)
 
 
+def _signs_kept(f, g, y1, y2):
+    x2 = y2 + g(y1)
+    return y1 + f(x2), x2
+
+
 def _halves():
     draw = torch.Generator().manual_seed(1)
     y1, y2 = torch.randn(2, 5, 3, generator=draw, dtype=torch.float64)
@@ -86,9 +95,14 @@ def _kept(flow, x):
     return int((torch.diff(flow(x)) > 0).sum())
 
 
+def _ties_allowed(flow, x):
+    return int((torch.diff(flow(x)) < 0).sum())
+
+
 def _maps():
     x = torch.linspace(-2, 2, 41, dtype=torch.float64)
-    return [(torch.tanh, x), (torch.neg, x), (lambda x: x - 1.5 * torch.sin(2 * x), x), (lambda x: x + 1, x)]
+    maps = torch.tanh, torch.neg, torch.relu, lambda x: x - 1.5 * torch.sin(2 * x), lambda x: x + 1
+    return [(each, x) for each in maps]
 
 
 # --- 1.6, an honest depth -----------------------------------------------------------------------------------------
@@ -120,36 +134,42 @@ def _every_seed(depths, same, fine):
 def _tables():
     depths = (2, 4, 8, 16)
     same = np.array([[1.0, 1.0], [0.9, 0.9], [0.9, 0.9], [0.8, 0.8]])
-    return [
-        (depths, same, same - np.array([[0.5], [0.3], [0.01], [0.0]])),
-        (depths, same, same - np.array([[0.01], [0.3], [0.02], [0.0]])),
-        (depths, same, same - np.array([[0.5], [-0.2], [0.02], [0.0]])),
-        (depths, same, same - np.array([[0.5, 0.5], [0.3, 0.3], [0.07, -0.05], [0.0, 0.0]])),
-        (depths, same, same - 0.2),
+    gaps = [
+        [[0.5], [0.3], [0.01], [0.0]],
+        [[0.01], [0.3], [0.02], [0.0]],
+        [[0.5], [-0.2], [0.02], [0.0]],
+        [[0.5, 0.5], [0.3, 0.3], [0.07, -0.05], [0.0, 0.0]],
+        [[0.2]] * 4,
     ]
+    return [(depths, same.tolist(), (same - np.array(gap)).tolist()) for gap in gaps]  # lists, as in the notebook
 
 
 # --- 1.7, the adjoint by hand -------------------------------------------------------------------------------------
 
 
-def _adjoint(a, y0, T):
-    end = y0 * np.exp(a * T)
-    return end * np.exp(a * T), T * end**2
+def _adjoint(c, y0, T):
+    end = y0 * np.exp(c * T)
+    return end * np.exp(c * T), T * end**2
 
 
-def _without_time(a, y0, T):
-    end = y0 * np.exp(a * T)
-    return end * np.exp(a * T), end**2
+def _without_time(c, y0, T):
+    end = y0 * np.exp(c * T)
+    return end * np.exp(c * T), end**2
 
 
-def _not_carried_back(a, y0, T):
-    end = y0 * np.exp(a * T)
+def _not_carried_back(c, y0, T):
+    end = y0 * np.exp(c * T)
     return end, T * end**2
 
 
-def _carried_forward(a, y0, T):
-    end = y0 * np.exp(a * T)
-    return end * np.exp(-a * T), T * end**2
+def _carried_forward(c, y0, T):
+    end = y0 * np.exp(c * T)
+    return end * np.exp(-c * T), T * end**2
+
+
+def _state_for_adjoint(c, y0, T):
+    end = y0 * np.exp(c * T)
+    return end * np.exp(c * T), (end**2 - y0**2) / (2 * c)
 
 
 EXERCISES = [
@@ -165,7 +185,7 @@ EXERCISES = [
         solution="a",
         wrong={
             "Nothing forces trained blocks to have small updates; section 4 trains two blocks with large ones.": "b",
-            "More steps help only if the trained field is a flow's: section 4 has one that falls to guessing.": "c",
+            "More steps bring the network closer to its flow, and the flow may be worse: in section 4 it guesses.": "c",
             "Tied weights give one field, but its Euler steps can still be too coarse to follow it.": "d",
         },
     ),
@@ -184,6 +204,7 @@ EXERCISES = [
             "This is Heun's method: of second order too, but it averages the slopes at both ends.": _heun,
             "The slope is right, but the step starts in the middle; it should start from x.": _from_the_middle,
             "The slope is right, but the step is half as long as it should be.": _half_step,
+            "This asks for the slope at the end of the step; the midpoint is half a step away.": _from_the_end,
         },
     ),
     Exercise(
@@ -218,6 +239,7 @@ EXERCISES = [
             "f was applied to x2, not to y2: recover x2 first, then use it.": _both_from_outputs,
             "This is a forward pass; the inverse subtracts, in the opposite order.": _forward_again,
             "The last update must be undone first: x2 = y2 − g(y1), then x1.": _wrong_order,
+            "The order is right, the signs are not: what was added must be subtracted.": _signs_kept,
         },
     ),
     Exercise(
@@ -234,6 +256,7 @@ EXERCISES = [
             "This counts points that change sign; a shift does that and keeps the order.": _changed_signs,
             "This says whether there is a violation; count them.": _any_violation,
             "This counts the neighbours that keep their order.": _kept,
+            "Neighbours with the same image are not in increasing order either: count zeros too.": _ties_allowed,
         },
     ),
     Exercise(
@@ -242,9 +265,9 @@ EXERCISES = [
         level="extend",
         hints=(
             "Average over seeds first. Then look at the size of the gap, whichever sign it has.",
-            "One small gap can be luck: ask for the smallest depth from which on all gaps are small.",
+            "One small gap can be luck: ask for the smallest number of steps from which on all gaps are small.",
         ),
-        check=same_function(_tables, message="Now apply it to your own training runs, with more depths."),
+        check=same_function(_tables, message="Now apply it to your own training runs, with more numbers of steps."),
         solution=_honest,
         wrong={
             "This returns the first small gap, although a later one is large again.": _first_small,
@@ -257,8 +280,8 @@ EXERCISES = [
         "The adjoint by hand",
         level="derive",
         hints=(
-            "∂f/∂y = a and ∂f/∂a = y. Begin with the adjoint at the end, y(T).",
-            "The adjoint is y(T) exp(a (T − t)). Its product with y(t) is the same at all times; integrate it.",
+            "∂f/∂y = c and ∂f/∂c = y. Begin with the adjoint at the end, a(T) = y(T).",
+            "The adjoint is y(T) exp(c (T − t)). Its product with y(t) is the same at all times; integrate it.",
         ),
         check=same_function(
             lambda: [(0.3, 2.0, 1.5), (-1.0, 0.7, 2.0)],
@@ -268,7 +291,8 @@ EXERCISES = [
         wrong={
             "The integral over [0, T] of a constant is T times it.": _without_time,
             "y(T) is the adjoint at T; carry it back to time 0.": _not_carried_back,
-            "The adjoint solves a' = −a·(∂f/∂y): going back from T to 0 multiplies by exp(aT).": _carried_forward,
+            "The adjoint solves a' = −c a: going back from T to 0 multiplies by exp(cT).": _carried_forward,
+            "This integrates y². The integrand is the adjoint times y; the adjoint is not y(t).": _state_for_adjoint,
         },
     ),
 ]

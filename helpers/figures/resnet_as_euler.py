@@ -6,7 +6,7 @@ A picture without controls comes with its text alternative, made from the same d
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import cache, lru_cache, partial
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ def polygons(field, solution, starts, depths, horizon):
         horizon: T.
     """
     fig = Figure((9.2, 3.4))
-    t = np.linspace(0, horizon, 200)
+    t, ends = np.linspace(0, horizon, 200), {}
     for ax, depth in zip(fig.subplots(1, len(depths), sharey=True), depths, strict=True):
         grid = torch.linspace(0, horizon, depth + 1)
         for start in starts:
@@ -40,11 +40,14 @@ def polygons(field, solution, starts, depths, horizon):
             steps = odeint(field, torch.tensor([start]), grid, method="euler", options={"grid": "t"})[:, 0]
             (corners,) = ax.plot(grid, steps, color=style.NETWORK, marker="o", ms=4, lw=1.5)
         ax.set(title=f"{depth} blocks, h = {horizon / depth:g}", xlabel="depth time t")
+        ends[depth] = float(steps[-1]) / float(solution(horizon, start))
     ax.legend([curve, corners], ["flow", "residual blocks"], loc="lower center")
     fig.axes[0].set_ylabel("state x(t)")
+    told = ", ".join(f"{100 * end:.0f} % of it with {depth} blocks" for depth, end in ends.items())
     return fig, (
-        f"Three solutions of an equation and Euler's polygons over them, with {', '.join(map(str, depths))} blocks. "
-        f"The corners miss the curves by far with {depths[0]} blocks and lie almost on them with {depths[-1]}."
+        f"Solutions of an equation from {len(starts)} starting points and Euler's polygons over them, with "
+        f"{', '.join(map(str, depths))} blocks. The shorter the steps, the closer the corners follow the shape of "
+        f"the curves. Where the last curve ends, its polygon is at {told}."
     )
 
 
@@ -60,10 +63,11 @@ def convergence(steps, errors, *, ylabel, title=""):
     """
     fig = Figure((7.2, 4.2))
     ax = fig.subplots()
-    for name, look in style.lines(errors).items():
+    for k, (name, look) in enumerate(style.lines(errors).items()):
         runs = np.atleast_2d(errors[name])
         for i, run in enumerate(runs):
-            ax.loglog(steps, run, **look, lw=2 if len(runs) == 1 else 1.2, label=None if i else name)
+            # hollow markers of two sizes: of two lines that coincide, both are seen
+            ax.loglog(steps, run, **look, mfc="none", ms=(5, 8)[k % 2], lw=1.4, label=None if i else name)
     ax.set(xlabel="steps n", ylabel=ylabel, title=title)
     ax.set_xticks(steps, [str(n) for n in steps])
     ax.minorticks_off()
@@ -80,7 +84,17 @@ EQUATIONS = {
     "decay": ("y' = −2y", lambda t, y: -2 * y, lambda t: np.exp(-2 * t), 2.0),
     "logistic": ("y' = 3y(1 − y/3)", lambda t, y: 3 * y * (1 - y / 3), lambda t: 3 / (1 + 2 * np.exp(-3 * t)), 2.0),
 }
-ORDER_METHODS = ("euler", "implicit_euler", "ab2", "midpoint", "heun2", "trapezoid", "heun3", "rk4")
+METHODS = {
+    "euler": "Euler's method",
+    "implicit_euler": "backward Euler",
+    "ab2": "the two-step Adams–Bashforth method",
+    "midpoint": "the midpoint method",
+    "heun2": "Heun's method",
+    "trapezoid": "the trapezoidal rule",
+    "heun3": "Heun's third-order method",
+    "rk4": "the classic Runge–Kutta method",
+}
+ORDER_METHODS = tuple(METHODS)
 ORDER_STEPS = (4, 8, 16, 32, 64, 128, 256)
 
 
@@ -106,13 +120,20 @@ def _error(equation, method, n):
     return abs(_solve(equation, method, n)[0][-1] - solution(end))
 
 
+def _gain(equation, method, n):
+    """The error at n steps, and in words what half the step does to it."""
+    error = _error(equation, method, n)
+    halved = _error(equation, method, 2 * n) if error > 1e-12 else 0
+    return error, f"÷ {error / halved:.1f} when h is halved" if halved > 1e-14 else "at rounding level"
+
+
 def orders(fig):
     """Explorer: one method at n steps beside its curve, and the error of all methods against their cost."""
     left, right = fig.subplots(1, 2, width_ratios=[1, 1.25])
     t = np.linspace(0, 2, 200)
     (exact,) = left.plot(t, t, color=style.FLOW, lw=3, label="solution")
     (steps,) = left.plot([], [], color=style.NETWORK, marker="o", ms=4, lw=1.5, label="method")
-    left.set(xlim=(-0.05, 2.05), ylim=(-0.3, 3.3), xlabel="t", ylabel="y")
+    left.set(xlim=(-0.05, 2.05), ylim=(-0.3, 3.6), xlabel="t", ylabel="y")
     left.legend(loc="upper left")
     others = [right.loglog([], [], color="#b5b5b5", lw=1.2)[0] for _ in ORDER_METHODS]
     (chosen,) = right.loglog([], [], color=style.NETWORK, lw=2.5)
@@ -130,16 +151,36 @@ def orders(fig):
         for line, name in zip([*others, chosen], [*ORDER_METHODS, method], strict=True):
             paid = [_solve(equation, name, k)[1] if per_evaluation else k for k in ORDER_STEPS]
             line.set_data(paid, [max(_error(equation, name, k), 1e-16) for k in ORDER_STEPS])
-        error = _error(equation, method, n)
+        error, gain = _gain(equation, method, n)
         here.set_data([calls if per_evaluation else n], [max(error, 1e-16)])
-        halved = _error(equation, method, 2 * n) if error > 1e-12 else 0
-        gain = f"÷ {error / halved:.1f} when h is halved" if halved > 1e-14 else "at rounding level"
         right.set_title(f"error {error:.1e}, {gain}")
         cost.set_text("evaluations of f" if per_evaluation else "steps n")
         left.set_title(words)
         return [exact, steps, *others, chosen, here, cost, *titles]
 
     return update
+
+
+def describe_orders(equation, method, n, per_evaluation):
+    """Text alternative of `orders`."""
+    words, _, solution, end = EQUATIONS[equation]
+    values, calls = _solve(equation, method, n)
+    error, gain = _gain(equation, method, n)
+    # at a cost of 64 every method has a point, whichever way the cost is counted
+    most = {name: max(k for k in ORDER_STEPS if _solve(equation, name, k)[1] <= 64) for name in ORDER_METHODS}
+    errors = {name: _error(equation, name, most[name] if per_evaluation else 64) for name in ORDER_METHODS}
+    best = min(errors, key=errors.get)
+    cost = "evaluations of f" if per_evaluation else "steps"
+    return (
+        f"{words} with {_steps(n)} of {METHODS[method]}, {calls} evaluations of f: at t = {end:g} the method stands at "
+        f"{values[-1]:.3g} and the solution at {solution(end):.3g}; the error is {error:.0e}, "
+        f"{gain.replace('÷', 'divided by')}. Beside it the errors of all methods against their {cost}: with 64 of "
+        f"them, {METHODS[best]} errs least, by {errors[best]:.0e}, and {METHODS['euler']} by {errors['euler']:.0e}."
+    )
+
+
+def _steps(n):
+    return f"{n} step{'s' if n > 1 else ''}"
 
 
 # --- a network and its flow ---------------------------------------------------------------------------------------
@@ -152,18 +193,19 @@ def _walk(field, x, horizon, method, steps):
     return odeint(field, x, t, method=method, options={"grid": "t"})
 
 
-def network_and_flow(networks, x, y, *, key, traced=60, fine=128):
+def network_and_flow(networks, x, y, *, key, about, traced=60, fine=128):
     """Explorer of trained residual networks in the plane: their paths and decisions when they take other steps.
 
     Args:
         networks: value of the parameter `key` → the network, a residual stack followed by a classifier.
         x, y: points, shape (n, 2), and their classes.
         key: name of the parameter that chooses the network.
+        about: how the text alternative begins: data and network, with `{}` or `{:g}` for the value of `key`.
         traced: how many points are followed.
         fine: steps of the classic Runge–Kutta method that stand for the flow itself.
 
     Returns:
-        build(fig) for parameters `key`, steps, method.
+        build(fig) for parameters `key`, steps, method, and the text alternative as a function of them.
     """
     x, y = x.cpu(), y.cpu()
     low, high = x.min(0).values - 0.4, x.max(0).values + 0.4
@@ -183,11 +225,11 @@ def network_and_flow(networks, x, y, *, key, traced=60, fine=128):
         return paths[:, :traced], paths[-1, : len(x)], decided[len(x) :].reshape(61, 61).T, accuracy
 
     @cache
-    def limit(chosen):
-        return evaluated(chosen, fine, "rk4")
-
-    # one frame for all: what a solver throws further than any network does in training leaves the picture
-    reach = 1.05 * max(evaluated(name, net[0].depth, "euler")[0].abs().max().item() for name, net in networks.items())
+    def compared(chosen, steps, method):
+        """Accuracy, accuracy of the flow, relative distance of the ends from the flow's, window of the paths."""
+        paths, states, _, accuracy = evaluated(chosen, steps, method)
+        _, flow, _, accuracy_flow = evaluated(chosen, fine, "rk4")
+        return accuracy, accuracy_flow, ((states - flow).norm() / flow.norm()).item(), _window(paths)
 
     def build(fig):
         left, right = fig.subplots(1, 2)
@@ -197,29 +239,45 @@ def network_and_flow(networks, x, y, *, key, traced=60, fine=128):
             right.plot(*x[y == c].T, ls="", marker=marker, ms=3.5, color=colour, mec="white", mew=0.3)
         lines = LineCollection([], lw=1.1, colors=[style.CLASSES[c] for c in y[:traced]], alpha=0.8)
         left.add_collection(lines)
+        left.plot(*x[:traced].T, ls="", marker="o", ms=2, color=style.GREY, zorder=2.5)
         (ends,) = left.plot([], [], ls="", marker="o", ms=4, color=style.BLACK)
         for ax in (left, right):
             ax.grid(False)
-        left.set(xlabel="feature 1", ylabel="feature 2", title="paths from x(0) to x(T) ●")
-        left.set(xlim=(-reach, reach), ylim=(-reach, reach))
+        left.set(xlabel="feature 1", ylabel="feature 2")
         right.set(xlabel="input 1", ylabel="input 2")
-        title = right.set_title(" ")
+        left.set_title("paths from x(0) to x(T) ●", pad=24)
+        right.set_title("points and decisions", pad=24)
+        told = [ax.text(0, 1.03, "", transform=ax.transAxes, va="bottom") for ax in (left, right)]
 
         def update(steps, method, **chosen):
             name = chosen[key]
-            paths, states, decided, accuracy = evaluated(name, steps, method)
-            *_, accuracy_flow = limit(name)
-            flow = limit(name)[1]
-            distance = ((states - flow).norm() / flow.norm()).item()
+            paths, _, decided, _ = evaluated(name, steps, method)
+            accuracy, accuracy_flow, distance, reach = compared(name, steps, method)
             lines.set_segments(list(paths.transpose(0, 1).numpy()))
             ends.set_data(*paths[-1].T.numpy())
+            left.set(xlim=(-reach, reach), ylim=(-reach, reach))
             image.set_data(paint[decided.numpy()])
-            title.set_text(f"accuracy {accuracy:.2f} · its flow {accuracy_flow:.2f} · apart by {distance:.2f}")
-            return [lines, ends, image, title]
+            told[0].set_text(f"relative distance from the flow {distance:.2g}")
+            told[1].set_text(f"accuracy {accuracy:.2f}, its flow {accuracy_flow:.2f}")
+            return [lines, ends, image, *told]
 
         return update
 
-    return build
+    def describe(steps, method, **chosen):
+        accuracy, accuracy_flow, distance, reach = compared(chosen[key], steps, method)
+        return (
+            f"{about.format(chosen[key])} now takes {_steps(steps)} of {METHODS[method]}. Left: the paths of {traced} "
+            f"points, all within ±{reach:g}; where they end is at a relative distance of {distance:.2g} from where the "
+            f"flow takes them. Right: all points on the decision regions, with accuracy {accuracy:.2f}; that of the "
+            f"flow is {accuracy_flow:.2f}."
+        )
+
+    return build, describe
+
+
+def _window(paths, smallest=1.5):
+    """The smallest ±1.5 · 2^k that holds the paths: few windows, so that most moves keep the scale."""
+    return smallest * 2 ** max(0, math.ceil(math.log2(paths.abs().max().item() / smallest)))
 
 
 def solver_swap(depths, same, fine):
@@ -239,22 +297,22 @@ def solver_swap(depths, same, fine):
     for name, (values, colour, marker, shift) in looks.items():
         values = np.array(values)
         ax.plot(place + shift, values.mean(1), color=colour, lw=1, ls=":")
-        for seed in values.T:
-            ax.plot(place + shift, seed, ls="", marker=marker, color=colour, alpha=0.75, ms=8, mec="white")
+        for i, seed in enumerate(values.T):  # side by side, or equal accuracies would hide each other
+            aside = place + shift + 0.05 * (i - (len(values.T) - 1) / 2)
+            ax.plot(aside, seed, ls="", marker=marker, color=colour, alpha=0.75, ms=8, mec="white")
         ax.plot([], [], marker=marker, color=colour, ls="", label=name, ms=8)
     ax.set_xticks(place, [str(n) for n in depths])
     ax.axhline(0.5, color=style.GREY, lw=1, ls="--")
-    ax.annotate("guessing", (place[-1] + 0.4, 0.505), ha="right", va="bottom", color="#555555", fontsize=11)
+    ax.annotate(
+        "guessing", (0.99, 0.505), xycoords=ax.get_yaxis_transform(), ha="right", va="bottom", color="#555555", size=11
+    )
     ax.set(xlabel="Euler steps in training", ylabel="test accuracy", ylim=(0.3, 1.03))
     fig.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     pairs = zip(depths, np.mean(same, axis=1), np.mean(fine, axis=1), strict=True)
-    return (
-        fig,
+    means = "; ".join(f"{n} steps, {a:.2f} and {b:.2f}" for n, a, b in pairs)
+    return fig, (
         "Test accuracy against the number of Euler steps in training, with the same steps and for the flow: "
-        + (
-            "; ".join(f"{n} steps, {a:.2f} and {b:.2f}" for n, a, b in pairs)
-            + ". Means of three seeds, each seed a dot."
-        ),
+        f"{means}. Means of {len(same[0])} seeds, joined by dotted lines; a marker for each seed."
     )
 
 
@@ -269,57 +327,94 @@ def depth_scaling(depths, change):
         change: kind of weights → exponent β → changes, shape (seeds, len(depths)).
     """
     fig = Figure((8.6, 3.8))
+    bottom, top = 1e-2, 1e4
+    told = []
     for ax, (kind, rows) in zip(fig.subplots(1, len(change), sharey=True), change.items(), strict=True):
+        ends = []
         for (beta, values), look in zip(rows.items(), style.lines(rows).values(), strict=True):
             middle = np.exp(np.log(np.array(values)).mean(0))
             ax.loglog(depths, middle, **look, label=f"β = {beta:g}")
-        ax.set(title=f"{kind} weights", xlabel="layers L", ylim=(1e-2, 1e4))
+            leaves = ", above the picture" if middle[-1] > top else ""
+            ends.append(f"β = {beta:g} from {middle[0]:.2g} to {middle[-1]:.2g}{leaves}")
+        told.append(f"{kind} weights: {', '.join(ends)}.")
+        ax.set(title=f"{kind} weights", xlabel="layers L", ylim=(bottom, top))
         ax.set_xticks(depths, [str(n) for n in depths])
         ax.minorticks_off()
     fig.axes[0].set_ylabel(r"change  $\|x_L - x_0\|\,/\,\|x_0\|$")
     fig.legend(*ax.get_legend_handles_labels(), loc="outside right center")
-    return fig, "Relative change of the state against the number of layers, log–log. " + " ".join(
-        f"{kind} weights: "
-        + ", ".join(f"β = {beta:g} from {v[0][0]:.2g} to {v[0][-1]:.2g}" for beta, v in rows.items())
-        + "."
-        for kind, rows in change.items()
+    return fig, (
+        f"Relative change of the state against the number of layers, {depths[0]} to {depths[-1]}, log–log, geometric "
+        f"means over {len(values)} seeds. {' '.join(told)}"
     )
 
 
-def norm_along_depth(random_weights, states_along, x0):
+def norm_along_depth(random_weights, states_along, x0, *, deepest):
     """Explorer: the size of the state along a random network.
 
     Args:
-        random_weights: function of (layers, smooth, seed) → pairs of weights, one a layer.
-        states_along: function of (beta, weights, x0) → states, shape (layers + 1, *x0.shape).
-        x0: inputs.
+        random_weights: function of (layers, smooth, seed) → pairs of weights, shape (layers, 2, width, width).
+        states_along: function of (beta, weights, x0) → states, shape (layers + 1, *x0.shape); it takes the weights of
+            all seeds at once, shape (layers, 2, seeds, width, width), and x0 once for each.
+        x0: inputs, shape (n, width).
+        deepest: most layers. Independent weights are drawn once, and shallower networks are made of the first of them.
+
+    Returns:
+        build(fig) for parameters beta, layers, smooth, and the text alternative as a function of them.
     """
     seeds = (0, 1, 2)
-    drawn = cache(random_weights)
 
-    def walk(beta, layers, smooth, seed):
-        states = states_along(beta, drawn(layers, smooth, seed), x0)
-        return (states.flatten(1).norm(dim=1) / x0.norm()).clamp_min(1e-30).numpy()
+    def drawn(layers, smooth):
+        return torch.stack([random_weights(layers, smooth, seed) for seed in seeds], dim=2)
+
+    independent = cache(partial(drawn, deepest, False))
+    smooth_in_depth = lru_cache(maxsize=1)(partial(drawn, smooth=True))  # 100 MB at 512 layers, and quickly made
+
+    @cache
+    def walked(beta, layers, smooth):
+        """Sizes relative to x0, shape (layers + 1, seeds), and the growth at the end, their geometric mean."""
+        weights = smooth_in_depth(layers) if smooth else independent()[:layers]
+        states = states_along(beta, weights, x0.expand(len(seeds), *x0.shape))
+        sizes = (states.flatten(2).norm(dim=2) / x0.norm()).clamp_min(1e-30).numpy()
+        return sizes, np.exp(np.log(sizes[-1]).mean())
 
     def build(fig):
         ax = fig.subplots()
         ax.axhline(1, color=style.GREY, lw=1, ls="--")
         curves = [ax.semilogy([], [], **look, markevery=0.1)[0] for look in style.lines(seeds).values()]
-        ax.set(xlim=(0, 1), ylim=(0.1, 1e4), xlabel="depth k / L", ylabel="size  ‖x_k‖ / ‖x_0‖")
+        ax.set(xlim=(0, 1), xlabel="depth k / L", ylabel=r"size  $\|x_k\|\,/\,\|x_0\|$")
+        ax.yaxis.set_label_coords(-0.1, 0.5)  # room for powers of ten of any length
         title = ax.set_title(" ")
-        ax.legend(curves, [f"weights {seed + 1}" for seed in seeds], loc="upper left")
+        labels = [f"weights {seed + 1}" for seed in seeds]
+        fig.legend(curves, labels, loc="outside lower center", ncols=len(seeds))
 
         def update(beta, layers, smooth):
-            runs = [walk(beta, layers, smooth, seed) for seed in seeds]
-            for curve, sizes in zip(curves, runs, strict=True):
-                curve.set_data(np.linspace(0, 1, layers + 1), sizes)
-            growth = np.exp(np.mean([math.log(sizes[-1]) for sizes in runs]))
-            title.set_text(f"branch scaled by L^−{beta:g} = {layers**-beta:.3g}: size at the end × {growth:.3g}")
+            sizes, growth = walked(beta, layers, smooth)
+            for curve, run in zip(curves, sizes.T, strict=True):
+                curve.set_data(np.linspace(0, 1, layers + 1), run)
+            ax.set_ylim(0.5, _decades(float(sizes.max())))
+            scale = r"$L^{-\beta}$" + f" = {layers**-beta:.3g}"
+            title.set_text(f"branch scaled by {scale}: size at the end × {growth:.3g}")
             return [*curves, title]
 
         return update
 
-    return build
+    def describe(beta, layers, smooth):
+        sizes, growth = walked(beta, layers, smooth)
+        kind = "weights smooth in depth" if smooth else "independent weights"
+        fate = "changes little" if growth < 1.5 else "grows" if growth < 100 else "explodes"
+        return (
+            f"Size of the state along {layers} layers with {kind}, three draws, the branch scaled by L to the power −β "
+            f"with β = {beta:g}, a factor of {layers**-beta:.3g}: the size {fate}, to {growth:.3g} times that of the "
+            f"input. The picture reaches up to {_decades(float(sizes.max())):.0e}."
+        )
+
+    return build, describe
+
+
+def _decades(largest):
+    """The smallest of 10³, 10⁶, 10¹², …, 10¹⁹² that is above `largest`: few scales, so that most moves keep theirs."""
+    scales = [10.0 ** (3 * 2**k) for k in range(7)]
+    return next((scale for scale in scales if scale > largest), scales[-1])
 
 
 # --- what a flow cannot do ----------------------------------------------------------------------------------------
@@ -365,16 +460,18 @@ def rings(features, labels, losses):
         for c, (colour, marker) in enumerate(zip(style.CLASSES, style.CLASS_MARKERS, strict=True)):
             ax.plot(*shown[labels == c].T, ls="", marker=marker, ms=3, color=colour, label=("disc", "ring")[c])
         ax.set(title=name, xlabel="feature 1", ylabel="feature 2" if states.shape[1] == 2 else "extra feature")
-    axes[0].legend(loc="upper left", markerscale=2, handletextpad=0.1)
+    axes[0].legend(loc="lower right", markerscale=2, handletextpad=0.1)
     for (name, runs), look in zip(losses.items(), style.lines(losses).values(), strict=True):
         for run in runs:
             axes[2].semilogy(run, color=look["color"], ls=look["linestyle"], lw=1.5)
         end = max(run[-1] for run in runs)
         axes[2].annotate(name, (len(runs[0]), 2 * end), color=look["color"], ha="right", va="bottom")
     axes[2].set(title="training loss", xlabel="epoch")
+    told = ", ".join(f"{name} down to {min(run[-1] for run in runs):.0e}" for name, runs in losses.items())
     return fig, (
-        "Disc and ring after the flow, and training losses. Left: the neural ODE of the plane stretches the disc out "
-        "through a gap in the ring. Middle: the augmented one lifts it off along the extra feature. Right: the losses."
+        "Disc and ring after the flow, and training losses. Left: the neural ODE of the plane tears the ring open and "
+        "drags it away from the disc. Middle: the augmented one lifts the disc off the ring along the extra feature. "
+        f"Right: the losses, {told}."
     )
 
 
@@ -395,17 +492,30 @@ def _there_and_back(rate, digits):
 def there_and_back(fig):
     """Explorer: a contracting solution, and its reconstruction by solving backwards from the end."""
     ax = fig.subplots()
-    (forward,) = ax.semilogy([], [], color=style.FLOW, lw=4, label="there: y from t = 0")
-    (backward,) = ax.semilogy([], [], color=style.NETWORK, ls="--", label="back: y from t = 1")
+    (exact,) = ax.semilogy([], [], color=style.GREY, lw=1.5, label="exact: exp(−λt)")
+    (forward,) = ax.semilogy([], [], color=style.FLOW, lw=4, alpha=0.6, label="there: |y| from t = 0")
+    (backward,) = ax.semilogy([], [], color=style.NETWORK, ls="--", label="back: |y| from t = 1")
     ax.set(xlim=(0, 1), ylim=(1e-18, 1e12), xlabel="t", ylabel="|y(t)|")
     title = ax.set_title(" ")
     ax.legend(loc="lower left")
 
     def update(rate, digits):
         t, there, back = _there_and_back(rate, digits)
+        exact.set_data(t, np.exp(-rate * t))
         forward.set_data(t, np.abs(there))
         backward.set_data(t, np.abs(back))
         title.set_text(f"y(0) was 1 and comes back as {back[0]:.3g}")
-        return [forward, backward, title]
+        return [exact, forward, backward, title]
 
     return update
+
+
+def describe_there_and_back(rate, digits):
+    """Text alternative of `there_and_back`."""
+    _, there, back = _there_and_back(rate, digits)
+    found = "1, as it was" if abs(back[0] - 1) < 0.05 else f"{back[0]:.1g}, where it was 1"
+    return (
+        f"Solution of y′ = −λy from y(0) = 1 with λ = {rate}, tolerance ten to the minus {digits}, on a logarithmic "
+        f"axis. At t = 1 it is {math.exp(-rate):.0e}; the way there ends at a size of {abs(there[-1]):.0e}, and the "
+        f"way back from that comes to y(0) = {found}."
+    )

@@ -89,13 +89,14 @@ def four_dynamics(fig):
     """Explorer: the same points as points, as noisy points, as an image and as a signal, all with h = T / L."""
     panels = plane, noisy, image, signal = fig.subplots(1, 4, width_ratios=[1, 1, 1, 1.25])
     headings = "ODE · whirl", "SDE · whirl + noise", "PDE · heat", "state space · memory"
-    notes = "off the flow", "off the flow", "h = T/L, limit ¼", "memory 1/γ"
+    notes = "off the flow by", "off the flow by", "limit ¼, h = T/L =", "memory 1/γ ="
     numbers = []
     for ax, heading, note in zip(panels, headings, notes, strict=True):
         ax.set_title(heading, pad=24, weight="bold")
-        ax.text(0, 1.03, note, transform=ax.transAxes, va="bottom")
+        words = ax.text(0, 1.03, note, transform=ax.transAxes, va="bottom")
         # apart from its words, which stay: text is what costs most in a frame
-        numbers.append(ax.text(1, 1.03, "", transform=ax.transAxes, va="bottom", ha="right"))
+        numbers.append(ax.annotate("", (1, 0), xycoords=words, xytext=(4, 0), textcoords="offset points", va="bottom"))
+        numbers[-1].set_in_layout(False)  # or it would push the headings out of the picture
     x, y = _cloud()
     clouds = []
     for ax in (plane, noisy):
@@ -137,10 +138,10 @@ def describe_four(L, T, sigma, gamma):
     """Text alternative of `four_dynamics`."""
     wild = "smoothed" if T / L <= 0.25 else "above the limit ¼, where a checkerboard grows"
     return (
-        f"Two moons of points after L = {L} steps over the time T = {T:g}, in four panels. Whirled by residual blocks, "
-        f"{_off(_walked(T, L, 0.0), T):.2f} from where the exact flow takes them; the same with noise σ = {sigma:g}; "
-        f"as an image under heat layers with h = {T / L:.3g}, {wild}; as a signal read by a state that forgets at the "
-        f"rate γ = {gamma:g}."
+        f"Two moons of points after L = {L} step{'s' if L > 1 else ''} over the time T = {T:g}, in four panels. "
+        f"Whirled by residual blocks, {_off(_walked(T, L, 0.0), T):.2f} from where the exact flow takes them; the same "
+        f"with noise σ = {sigma:g}; as an image under heat layers with h = {T / L:.3g}, {wild}; as a signal read by a "
+        f"state that forgets at the rate γ = {gamma:g}."
     )
 
 
@@ -208,7 +209,7 @@ def tour(*, layers, flow, means, sizes, routes, memory, paths):
 
     ode.plot(*np.moveaxis(np.asarray(flow), 2, 0), color=style.FLOW, lw=2.5)
     ode.plot(*np.moveaxis(np.asarray(layers), 2, 0), color=style.NETWORK, marker="o", ms=3, lw=1)
-    ode.set(title="1 · layers follow a flow", xlabel="feature 1", ylabel="feature 2")
+    ode.set(title="1 · layers near a flow", xlabel="feature 1", ylabel="feature 2")
     ode.margins(y=0.2)
     ode.legend(ode.lines[:: len(ode.lines) - 1], ["flow", "layers"], loc="upper left", ncols=2)
 
@@ -267,7 +268,7 @@ FAMILIES = {
 LEVELS = {"model": "model: the whole network", "layer": "layer: one component"}
 QUESTIONS = {"explain": "explain the architecture", "improve": "improve the network", "apply": "where it is used"}
 CENTRED = {"ha": "center", "va": "center", "size": 10}
-WRITTEN = (0, 1)  # the chapters that exist; the others are announced as to come
+WRITTEN = (0, 1, 2)  # the chapters that exist; the others are announced as to come
 
 
 class Card(NamedTuple):
@@ -317,8 +318,9 @@ CARDS = {
     ("ode", "model", "improve"): Card(
         "stable layers",
         "Stability theory says which weights let a perturbation grow.",
-        "A gradient-flow layer with a bounded step never increases the distance of two inputs. A Hamiltonian network "
-        "keeps its gradients from vanishing at any depth.",
+        "x − h Wᵀσ(Wx + b) is a step down a convex potential where σ rises with slopes of at most one. No longer than "
+        "h = 2/‖W‖², it never increases the distance of two inputs. A Hamiltonian network keeps its gradients from "
+        "vanishing at any depth.",
         "Meunier et al. 2022 (arXiv 2110.12690); Galimberti et al. 2021 (arXiv 2105.13205)",
         2,
     ),

@@ -5,6 +5,11 @@ of its input and its parameters. A vector field is a module called as field(t, x
 tensor.
 """
 
+from .antisymmetric import AntisymmetricField, AntisymmetricLinear, AntisymmetricRNNCell
+from .certificate import certified_accuracy, certified_radius
+from .convex_potential import ConvexPotentialLayer, power_iteration, spectral_norm
+from .hamiltonian import HamiltonianBlock
+from .implicit_euler import ImplicitEulerBlock
 from .multistep import LMResNet
 from .ode_block import AugmentedODEBlock, ODEBlock
 from .polynet import PolyNetBlock
@@ -13,12 +18,22 @@ from .reversible import ReversibleBlock
 from .vector_field import FunctionField, MLPField
 
 __all__ = [
+    "AntisymmetricField",
+    "AntisymmetricLinear",
+    "AntisymmetricRNNCell",
     "AugmentedODEBlock",
+    "ConvexPotentialLayer",
     "FunctionField",
+    "HamiltonianBlock",
+    "ImplicitEulerBlock",
     "LMResNet",
     "MLPField",
     "ODEBlock",
     "PolyNetBlock",
     "ResidualStack",
     "ReversibleBlock",
+    "certified_accuracy",
+    "certified_radius",
+    "power_iteration",
+    "spectral_norm",
 ]

@@ -30,6 +30,17 @@ def positive_number(name: str, value: float) -> float:
     return number
 
 
+def number_from_zero(name: str, value: float) -> float:
+    """`value` as a float that is zero or positive, and finite."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, at least 0 and finite; got {value!r}") from None
+    if not (math.isfinite(number) and number >= 0):
+        raise ValueError(f"{name} must be at least 0 and finite; got {value!r}")
+    return number
+
+
 def module(name: str, value: nn.Module) -> nn.Module:
     """`value` when it is a module: a plain function would hide its parameters from the layer."""
     if not isinstance(value, nn.Module):

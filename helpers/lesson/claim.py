@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import math
 import re
-import sys
-import time
 from collections.abc import Sequence
 
 from helpers.lesson.records import write_record
@@ -102,7 +100,6 @@ def claim(
         "measured": values if len(values) > 1 else values[0],
         **expectation.record(),
         "holds": holds,
-        "seconds": round(_clock.lap(), 3),
         "told": told,
     }
     write_record("claims", id, record)
@@ -166,24 +163,6 @@ class _Expectation:
         one = len(set(map(repr, self.bounds))) == 1
         tol = None if not self.tols or not self.tols[0] else self.tols[0] if len(set(self.tols)) == 1 else self.tols
         return {"expectation": self.how, "bound": self.bounds[0] if one else self.bounds, "tol": tol}
-
-
-class _Clock:
-    """Seconds since the last claim, or since the cell began, whichever is later."""
-
-    def __init__(self):
-        self.since = time.perf_counter()
-        # Only a kernel has cells. It has imported IPython long before a notebook imports this module.
-        shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-        if shell is not None:
-            shell.events.register("pre_run_cell", lambda info=None: self.lap())
-
-    def lap(self) -> float:
-        before, self.since = self.since, time.perf_counter()
-        return self.since - before
-
-
-_clock = _Clock()
 
 
 def _check_call(id, statement, source, kind, outcome, digits) -> None:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from helpers.lesson import panels
+
 
 class DriveError(AssertionError):
     """An explorer broke a promise; the text names the explorer, the parameters and the promise."""
@@ -48,7 +50,22 @@ def drive(explorer) -> list[dict]:
         for state, expected in out_and_back:
             with _named(explorer, state):
                 _check_picture(explorer, state, expected)
+        if explorer.panels:
+            _check_panels(explorer, states, alone)
     return states
+
+
+def _check_panels(explorer, states: list[dict], alone: list[np.ndarray]) -> None:
+    """In every state each panel must look as it does when only its own controls have left the start."""
+    found = panels.parts(explorer, among=states)
+    for state, expected in zip(states, alone, strict=True):
+        with _named(explorer, state):
+            composed = panels.composed(explorer, state, alone[0], found)
+            if not np.array_equal(composed, expected):
+                raise DriveError(
+                    "a panel, or what lies between them, depends on a control that panels does not name there: "
+                    f"{_difference(composed, expected)}"
+                )
 
 
 def _check_picture(explorer, state: dict, expected: np.ndarray) -> None:

@@ -3,6 +3,9 @@
     exercises["1.1"].check(midpoint_step)      # a verdict, shown under the cell
     exercises["1.1"].hint(1)
 
+An answer that runs for ever is stopped like every cell, by the button ■ or *Kernel → Interrupt*; the verdict then
+says where it was.
+
 A chapter declares its exercises in ``helpers/exercises/``, each with its solution and the wrong answers that
 students are likely to give. The same wrong answers serve twice: the check recognises them, and a test sees
 that it does.
@@ -147,15 +150,24 @@ class Exercise:
             raise ValueError(f"Exercise {self.id} has hint(1) and hint(2), not hint({number!r})")
         return Hint(f"**Hint {number} of 2.** {self.hints[number - 1]}")
 
+    def folded_hints(self) -> str:
+        """Both hints as Markdown, each folded until the reader opens it; no kernel is needed for that."""
+        hints = enumerate(self.hints, 1)
+        return "\n".join(f"<details><summary>Hint {n} of 2</summary>\n\n{hint}\n\n</details>" for n, hint in hints)
+
     def check(self, answer: Any) -> Verdict:
-        """Judge an answer. Whatever the answer is or does, a verdict comes back and nothing is raised."""
+        """Judge an answer. Whatever the answer is or does, a verdict comes back and nothing is raised.
+
+        That holds for an interruption too, and for an answer that calls `exit`: neither ends the kernel's cell
+        with a traceback into this file.
+        """
         if _is_blank(answer):
             return Verdict.not_started()
         try:
             verdict = self._check(answer, self)
         except (_Blank, NotImplementedError):
             return Verdict.not_started()
-        except Exception as error:
+        except (Exception, KeyboardInterrupt, SystemExit) as error:
             return Verdict.mistyped(_blame(error))
         if not isinstance(verdict, Verdict):
             return Verdict.mistyped(f"The check of exercise {self.id} gave no verdict: the fault is ours, not yours.")
@@ -195,7 +207,7 @@ def same_number(*, tol: float, message: str = "Well done.") -> Callable[[Any, Ex
 
 
 def same_option(options: Iterable[str], *, message: str = "Well done.") -> Callable[[Any, Exercise], Verdict]:
-    """A check of a multiple choice: the answer is one of `options`, capitals and spaces aside."""
+    """A check of a multiple choice: the answer is one of `options`; capitals, spaces and (brackets) do not matter."""
     options = [str(o) for o in options]
 
     def check(answer: Any, exercise: Exercise) -> Verdict:
@@ -326,9 +338,12 @@ def _off(answer: Any, wanted: Any) -> str:
     return f"the value differs from the right one by {share}."
 
 
-def _blame(error: Exception) -> str:
+def _blame(error: BaseException) -> str:
     """What went wrong in the student's code, with its line; or that the check could not use the answer."""
-    told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, KeyboardInterrupt):
+        told = "It was interrupted there; is it a loop that never ends?"
+    else:
+        told = ": ".join(filter(None, (type(error).__name__, _text(error))))
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [f for f in frames if "ipykernel" in f.filename or f.filename.startswith("<")]
     if theirs:
@@ -337,8 +352,15 @@ def _blame(error: Exception) -> str:
     return f"The check could not use your answer. {told}"
 
 
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # a student's own exception can be as broken as any other answer
+        return ""
+
+
 def _plain(text: str) -> str:
-    return " ".join(str(text).split()).casefold()
+    return " ".join(str(text).split()).strip("().").casefold()
 
 
 def _brief(value: Any) -> str:

@@ -1,4 +1,4 @@
-// The face of an explorer: native, labelled controls and one picture that the kernel draws.
+// The face of an explorer: native, labelled controls and one picture, whoever draws it.
 //
 // A control is a list of texts; the browser knows positions in that list and nothing of the values behind them.
 // Only one request is on its way at any time. Whatever the reader does meanwhile is remembered, and the newest
@@ -35,6 +35,7 @@ function addControl(control, id, parent, changed) {
     read = () => Number(input.value);
   }
   input.dataset.name = control.name;
+  input.disabled = Boolean(control.fixed);
   input.setAttribute("data-lm-suppress-shortcuts", "true"); // or JupyterLab takes the arrow keys
   const say = (position) => {
     if (!output) return;
@@ -52,81 +53,128 @@ function addControl(control, id, parent, changed) {
   };
 }
 
-function render({ model, el }) {
-  const controls = model.get("controls"), [width, height] = model.get("pixels");
-  const view = `explorer-${Date.now().toString(36)}-${++views}`;
+// A field over the picture's first axes: a press or a drag in it is a pair of positions, those of the values that lie
+// nearest. It is for the pointer alone; keyboard and screen reader have the two sliders.
+function addPlane({ box: [left, top, width, height], across, up }, parent, pressed) {
+  const field = make("div", { className: "explorer-plane" }, parent);
+  field.setAttribute("aria-hidden", "true");
+  const percent = (share) => `${100 * share}%`;
+  Object.assign(field.style, { left: percent(left), top: percent(top), width: percent(width), height: percent(height) });
+  const nearest = (places, there) => {
+    const away = places.map((place) => Math.abs(place - there));
+    return away.indexOf(Math.min(...away));
+  };
+  const follow = (event) => {
+    const seen = field.getBoundingClientRect();
+    pressed(nearest(across, (event.clientX - seen.left) / seen.width), nearest(up, (seen.bottom - event.clientY) / seen.height));
+  };
+  field.addEventListener("pointerdown", (event) => { field.setPointerCapture(event.pointerId); follow(event); });
+  field.addEventListener("pointermove", (event) => { if (field.hasPointerCapture(event.pointerId)) follow(event); });
+}
+
+// Build the controls inside `el`, and under them the picture, an <img> or a <canvas>.
+//   told: { controls, look_for, plane }, plane as helpers/lesson/plane.py makes it
+//   ask:  called as ask(at) when the picture for these positions is wanted. It answers, at once or later, by calling
+//         answered({ at, show, alt }), where show() changes the picture, or answered({ at, error }).
+function makeFace(el, { controls, look_for, plane }, picture, ask) {
+  const name = `explorer-${Date.now().toString(36)}-${++views}`;
   let at = controls.map((control) => control.start);
-  let sent = null, url = "", patience, quiet;
+  let waiting = false, text = "", patience, quiet;
 
   const root = make("div", { className: "explorer" }, el);
   const panel = make("div", { className: "explorer-controls" }, root);
   root.setAttribute("role", "group");
   const rows = controls.map((control, i) =>
-    addControl(control, `${view}-${control.name}`, panel, (position) => { at[i] = position; moved(); }));
+    addControl(control, `${name}-${control.name}`, panel, (position) => { at[i] = position; moved(); }));
   const foot = make("div", { className: "explorer-foot" }, root);
-  make("p", { className: "explorer-look", id: `${view}-look`, textContent: model.get("look_for") }, foot);
+  make("p", { className: "explorer-look", id: `${name}-look`, textContent: look_for }, foot);
   const reset = make("button", { type: "button", textContent: "Start values" }, foot);
   reset.setAttribute("data-lm-suppress-shortcuts", "true");
   reset.addEventListener("click", () => { at = controls.map((control) => control.start); settle(); moved(); });
-  root.setAttribute("aria-describedby", `${view}-look`);
+  root.setAttribute("aria-describedby", `${name}-look`);
   const frame = make("div", { className: "explorer-frame" }, root);
-  const picture = make("img", { width, height, decoding: "sync" }, frame);
+  frame.append(picture);
+  picture.setAttribute("role", "img");
+  if (plane.controls) {
+    const [i, j] = plane.controls;
+    addPlane(plane, frame, (across, up) => {
+      if (at[i] === across && at[j] === up) return;
+      [at[i], at[j]] = [across, up];
+      settle();
+      moved();
+    });
+  }
   const trouble = make("p", { className: "explorer-trouble", hidden: true }, frame);
   trouble.setAttribute("role", "alert");
   const spoken = make("div", { className: "explorer-spoken" }, root);
   spoken.setAttribute("role", "status");
 
   // Who waits for the picture, a screen reader or a test, is told when it is that of the controls.
-  const busy = (yes) => root.setAttribute("aria-busy", String(yes));
+  const busy = (yes) => { waiting = yes; root.setAttribute("aria-busy", String(yes)); };
   const settle = () => rows.forEach((row, i) => row.set(at[i]));
   const tell = (text) => { trouble.textContent = text; trouble.hidden = !text; };
 
-  // A new source on the same element: the browser keeps the old picture until the new one is ready, no flicker.
-  function show(bytes, alt) {
-    URL.revokeObjectURL(url);
-    url = URL.createObjectURL(new Blob([bytes], { type: "image/png" }));
-    picture.src = url;
-    picture.alt = alt;
+  function describe(alt) {
+    text = alt;
+    picture.setAttribute(picture.tagName === "IMG" ? "alt" : "aria-label", text);
   }
 
   function moved() {
     clearTimeout(quiet);
-    quiet = setTimeout(() => { spoken.textContent = picture.alt; }, QUIET);
-    if (sent === null) ask();
+    quiet = setTimeout(() => { spoken.textContent = text; }, QUIET);
+    if (!waiting) request();
   }
 
-  function ask() {
-    sent = [...at];
+  function request() {
     busy(true);
-    const scale = window.devicePixelRatio > 1 ? DENSE : 1;
-    model.send({ view, at: sent, scale });
     clearTimeout(patience);
     patience = setTimeout(() => {
-      sent = null; // the next move asks again
-      busy(false);
+      busy(false); // the next move asks again
       tell("The kernel has not answered yet: it is busy, or it was restarted and the cell must be run again.");
     }, PATIENCE);
+    ask([...at]);
   }
 
-  function answered(reply, buffers) {
-    if (reply.view !== view) return; // another view of the same explorer asked
+  function answered({ at: positions, show, alt, error = "" }) {
     clearTimeout(patience);
-    sent = null;
     busy(false);
-    if (reply.at.some((position, i) => position !== at[i])) ask(); // the reader has moved on
-    tell(reply.error ?? "");
-    if (!reply.error) show(buffers[0], reply.alt);
+    if (positions.some((position, i) => position !== at[i])) request(); // the reader has moved on
+    tell(error);
+    if (error) return;
+    show();
+    describe(alt);
   }
 
   settle();
   busy(false);
-  show(model.get("picture"), model.get("alt"));
+  return { describe, request, answered, close: () => { clearTimeout(patience); clearTimeout(quiet); } };
+}
+
+// Live: the kernel draws, anywidget carries the messages.
+function render({ model, el }) {
+  const view = `${Date.now().toString(36)}-${++views}`;
+  const told = Object.fromEntries(["controls", "look_for", "plane"].map((key) => [key, model.get(key)]));
+  const dense = window.devicePixelRatio > 1;
+  const [width, height] = model.get("pixels");
+  const picture = make("img", { width, height, decoding: "sync" });
+  // A new source on the same element: the browser keeps the old picture until the new one is ready, no flicker.
+  let url = "";
+  const show = (bytes) => {
+    URL.revokeObjectURL(url);
+    picture.src = url = URL.createObjectURL(new Blob([bytes], { type: "image/png" }));
+  };
+  const face = makeFace(el, told, picture, (at) => model.send({ view, at, scale: dense ? DENSE : 1 }));
+  const answered = (reply, buffers) => {
+    if (reply.view !== view) return; // another view of the same explorer asked
+    face.answered({ ...reply, show: () => show(buffers[0]) });
+  };
+  show(model.get("picture"));
+  face.describe(model.get("alt"));
   model.on("msg:custom", answered);
-  if (window.devicePixelRatio > 1) ask();
+  if (dense) face.request();
   return () => {
     model.off("msg:custom", answered);
-    clearTimeout(patience);
-    clearTimeout(quiet);
+    face.close();
     URL.revokeObjectURL(url);
   };
 }

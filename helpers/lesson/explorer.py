@@ -22,16 +22,21 @@ import math
 import os
 import re
 import string
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import anywidget
 import traitlets
+from matplotlib.axes import Axes
 
+from helpers.lesson import still as kernelless
+from helpers.lesson.ahead import Ahead
 from helpers.lesson.canvas import DPI, Canvas
 from helpers.lesson.controls import Control
 from helpers.lesson.driving import drive
+from helpers.lesson.plane import check_point, plane
 from helpers.lesson.png import encode_fast, encode_small
 from helpers.lesson.records import write_record
 
@@ -52,6 +57,10 @@ class Explorer(anywidget.AnyWidget):
             the parameters.
         look_for: one sentence that tells the reader what to watch; shown under the controls.
         size: width and height of the figure in inches.
+        panels: for each axes, in the order in which `build` makes them, the names of the controls that change
+            it. A page without a kernel then stores each panel's states, which add up and do not multiply.
+        point: the names of two sliders, horizontal and vertical, that a press or a drag in the first axes sets: what
+            they move is then a point in the picture. The limits of these axes must not change.
 
     Raises:
         ValueError: the declaration contradicts itself; the text names the explorer and the argument.
@@ -65,6 +74,7 @@ class Explorer(anywidget.AnyWidget):
     picture = traitlets.Bytes().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
     look_for = traitlets.Unicode().tag(sync=True)
+    plane = traitlets.Dict().tag(sync=True)
 
     def __init__(
         self,
@@ -74,8 +84,11 @@ class Explorer(anywidget.AnyWidget):
         alt: str | Callable,
         look_for: str,
         size: tuple[float, float] = (7.2, 4.0),
+        panels: Sequence[Sequence[str]] = (),
+        point: tuple[str, str] | None = None,
     ):
         self.name, self.size, self._build, self._alt, self._controls = name, size, build, alt, controls
+        self.panels, self.point = [tuple(names) for names in panels], point
         self._check_declaration(look_for)
         self._canvas = Canvas(build, size, start=self.start)
         super().__init__(
@@ -84,15 +97,35 @@ class Explorer(anywidget.AnyWidget):
             picture=encode_fast(self.frame(**self.start)),
             alt=self.describe(**self.start),
             look_for=look_for,
+            plane=plane(self, lambda control: control.values),
         )
+        self._ahead = Ahead(self._draw, [len(c.values) for c in controls])
         self.on_msg(self._answer)
         if os.environ.get("HELPERS_DRIVE") == "1":
             self.drive()
 
     @property
+    def declared(self) -> tuple[Control, ...]:
+        """The controls, in the order in which they are shown."""
+        return self._controls
+
+    @property
+    def alt_template(self) -> str | None:
+        """The sentence that the alt text is made from; None where it is a function."""
+        return None if callable(self._alt) else self._alt
+
+    @property
     def start(self) -> dict:
         """The parameters at the beginning."""
         return {c.name: c.start for c in self._controls}
+
+    def groups(self) -> list[tuple[str, ...]]:
+        """The controls that change each panel; all of them, once, where no panels are declared."""
+        return self.panels or [tuple(c.name for c in self._controls)]
+
+    def axes(self) -> list[Axes]:
+        """The axes of the figure, in the order in which they were made."""
+        return self._canvas.figure.axes
 
     def frame(self, *, scale: float = 1.0, **parameters):
         """The picture for these parameters: uint8 (height, width, 4), overwritten by the next frame."""
@@ -114,10 +147,19 @@ class Explorer(anywidget.AnyWidget):
         return f"Explorer({', '.join([repr(self.name), *(f'{k}={v!r}' for k, v in self.start.items())])})"
 
     def _repr_mimebundle_(self, **kwargs):
-        """The live widget; beside it, for places without a kernel, the first picture with its alt text."""
+        """The live widget; beside it, for places without a kernel, the first picture with its alt text.
+
+        Where HELPERS_STATIC=1 asks for pages without a kernel: every picture, in HTML. How long that took stands in
+        the metadata, since no reader of the notebook waits for it.
+        """
+        if os.environ.get("HELPERS_STATIC") == "1":
+            began = time.perf_counter()
+            data = {"text/html": kernelless.page(self), "text/plain": repr(self)}
+            return data, {"text/html": {"seconds": time.perf_counter() - began}}
         data = super()._repr_mimebundle_(**kwargs) or {}
         data, metadata = data if isinstance(data, tuple) else (data, {})
-        still = base64.b64encode(encode_small(self.frame(**self.start))).decode()
+        with self._ahead.lock:  # a move may be answered on another thread
+            still = base64.b64encode(encode_small(self.frame(**self.start))).decode()
         width, height = self.pixels
         return (
             {**data, "image/png": still, "text/plain": repr(self)},
@@ -128,9 +170,8 @@ class Explorer(anywidget.AnyWidget):
         """Draw what a view in the browser asks for, or say in plain words why it cannot be drawn."""
         reply, pictures = {"view": request["view"], "at": request["at"]}, []
         try:
-            parameters = {c.name: c.values[i] for c, i in zip(self._controls, request["at"], strict=True)}
-            pictures = [encode_fast(self.frame(scale=request["scale"], **parameters))]
-            reply["alt"] = self.describe(**parameters)
+            pictures = [self._ahead.picture(request["at"], request["scale"])]
+            reply["alt"] = self.describe(**self._parameters(request["at"]))
         except Exception as error:
             # A reader must see it: nothing in Jupyter shows what fails behind a message.
             where = traceback.extract_tb(error.__traceback__)[-1]
@@ -139,6 +180,13 @@ class Explorer(anywidget.AnyWidget):
                 f"{type(error).__name__}: {error} (line {where.lineno} of {where.name})"
             )
         self.send(reply, pictures)
+
+    def _draw(self, at: Sequence[int], scale: float) -> bytes:
+        return encode_fast(self.frame(scale=scale, **self._parameters(at)))
+
+    def _parameters(self, at: Sequence[int]) -> dict:
+        """The values at these positions of the controls."""
+        return {c.name: c.values[i] for c, i in zip(self._controls, at, strict=True)}
 
     def drive(self) -> list[dict]:
         """Visit the start, every slider end, every choice and two corners; let every exception through.
@@ -190,12 +238,25 @@ class Explorer(anywidget.AnyWidget):
             raise ValueError(f"{me}: size must be (width, height) in inches, 1 to 20 each, got {self.size!r}")
         if not callable(self._alt):
             self._check_alt_template(me, names)
+        self._check_panels(me, names)
+        if self.point is not None:
+            check_point(me, self.point, self._controls)
         if (frames := self._count_frames()) > MOST_FRAMES:
-            sizes = " × ".join(f"{len(v)} ({k})" for k, v in self.grid().items())
+            grid = self.grid()
+            sizes = " + ".join(" × ".join(f"{len(grid[n])} ({n})" for n in panel) for panel in self.groups())
             raise ValueError(
                 f"{me}: its static grid has {sizes} = {frames} frames, more than {MOST_FRAMES}: "
                 "give a slider a smaller grid, or mark a control live_only=True"
             )
+
+    def _check_panels(self, me: str, names: list[str]) -> None:
+        if not self.panels:
+            return
+        named = [name for panel in self.panels for name in panel]
+        if unknown := [n for n in named if n not in names]:
+            raise ValueError(f"{me}: panels names {unknown[0]!r}, which is no control; there are: {', '.join(names)}")
+        if missing := [n for n in names if n not in named]:
+            raise ValueError(f"{me}: panels must name every control, missing: {', '.join(missing)}")
 
     def _check_alt_template(self, me: str, names: list[str]) -> None:
         if not (isinstance(self._alt, str) and self._alt.strip()):
@@ -207,7 +268,9 @@ class Explorer(anywidget.AnyWidget):
             raise ValueError(f"{me}: alt must name every parameter's value, missing: {', '.join(silent)}")
 
     def _count_frames(self) -> int:
-        return math.prod(len(values) for values in self.grid().values())
+        grid = self.grid()
+        panels = [math.prod(len(grid[name]) for name in names) for names in self.groups()]
+        return math.ceil(sum(panels) / len(panels))  # in pictures of the whole
 
 
 class _Shown(str):

@@ -1,10 +1,12 @@
 """How to step an equation.
 
-`odeint` is the door; `tableaux` holds the Runge–Kutta methods as data; `explicit`, `adaptive`, `implicit` and
-`multistep` walk with them along a `grid`; `analysis` asks what a method does to y' = λy, and how fast it converges.
+`odeint` is the door; `tableaux` holds the Runge–Kutta methods as data; `explicit`, `adaptive`, `implicit`,
+`adaptive_implicit`, `multistep` and `symplectic` walk with them along a `grid`; `newton` solves the stages of the
+implicit ones; `analysis` asks what a method does to y' = λy and how fast it converges, and what a field does to its
+neighbouring solutions.
 """
 
-from . import analysis, explicit, tableaux
+from . import analysis, explicit, symplectic, tableaux
 from .errors import NewtonError, NonFiniteStateError, SolverError, StepSizeUnderflowError, TooManyStepsError
 from .solve import GRADIENTS, METHODS, odeint
 
@@ -19,5 +21,6 @@ __all__ = [
     "analysis",
     "explicit",
     "odeint",
+    "symplectic",
     "tableaux",
 ]

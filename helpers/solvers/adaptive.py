@@ -52,7 +52,7 @@ def integrate(tableau: Tableau, func, y, t: list[float], control: Control, slope
 
     for _ in range(control.max_num_steps):
         h, last = _limit(h, end - now, control)
-        if now + h == now or abs(h) < control.min_step:
+        if too_short(now, h, last, control):
             raise _underflow(tableau, now, h, error)
         slopes, y_next = stages(tableau, func, clock(tableau, now, h, y), y, h, slope)
         size = y_next.detach().abs()
@@ -93,8 +93,13 @@ def _limit(h, remaining, control):
     """The step that is taken when h is wanted: at most max_step, and onto the end rather than just short of it."""
     h = math.copysign(min(abs(h), control.max_step), h)
     # a tenth more than wanted is within the safety factor, and saves a last step over a sliver
-    last = abs(remaining) <= 1.1 * abs(h)
+    last = abs(remaining) <= min(1.1 * abs(h), control.max_step)
     return (remaining if last else h), last
+
+
+def too_short(now, h, last, control):
+    """Whether a step makes no progress, or less than min_step where it is not the one that ends the solve."""
+    return now + h == now or (abs(h) < control.min_step and not last)
 
 
 def _factor(tableau, error, control):

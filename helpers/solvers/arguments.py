@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import numbers
+from collections.abc import Mapping
 from dataclasses import fields
 
 import torch
 
-from . import adaptive
+from . import adaptive, newton
 
 FIXED_OPTIONS = ("step_size", "num_steps", "grid")
 ADAPTIVE_OPTIONS = tuple(f.name for f in fields(adaptive.Control) if f.name not in ("rtol", "atol"))
@@ -38,7 +40,7 @@ def pack(func, y0):
         _check_state(y0, "y0")
         if y0.dim() > 0:
             return func, y0, lambda solution: solution
-        return (lambda t, y: func(t, y[0]).unsqueeze(0)), y0.unsqueeze(0), lambda solution: solution[:, 0]
+        return _scalar(func), y0.unsqueeze(0), lambda solution: solution[:, 0]
     if not isinstance(y0, tuple) or not y0:
         raise TypeError(f"y0 must be a tensor or a non-empty tuple of tensors; got {type(y0).__name__}")
     for i, part in enumerate(y0):
@@ -46,11 +48,11 @@ def pack(func, y0):
         if (part.dtype, part.device) != (y0[0].dtype, y0[0].device):
             raise TypeError(f"y0 must have one dtype and device; y0[{i}] has {part.dtype} on {part.device}, "
                             f"y0[0] {y0[0].dtype} on {y0[0].device}")  # fmt: skip
-    shapes, sizes = [part.shape for part in y0], [part.numel() for part in y0]
+    shapes, sizes, flat_dtype = [part.shape for part in y0], [part.numel() for part in y0], y0[0].dtype
 
     def split(flat):
         pieces = flat.split(sizes, dim=-1)
-        return tuple(p.reshape(*flat.shape[:-1], *shape) for p, shape in zip(pieces, shapes, strict=True))
+        return tuple(p.reshape((*flat.shape[:-1], *shape)) for p, shape in zip(pieces, shapes, strict=True))
 
     def join(parts):
         return torch.cat([part.reshape(-1) for part in parts])
@@ -63,9 +65,23 @@ def pack(func, y0):
             raise ValueError(
                 f"func must return a tuple of tensors with the shapes of y0, {wanted}; got {_describe(slopes)}"
             )
+        if any(slope.dtype != flat_dtype for slope in slopes):
+            raise TypeError(f"func must return the dtype of y0, {flat_dtype}; got {[str(s.dtype) for s in slopes]}")
         return join(slopes)
 
     return field, join(y0), split
+
+
+def _scalar(func):
+    """The field of a 0-d state, for a state with one axis."""
+
+    def field(t, y):
+        slope = func(t, y[0])
+        if not torch.is_tensor(slope):
+            raise TypeError(f"func must return a tensor; got {type(slope).__name__}")
+        return slope.unsqueeze(0)
+
+    return field
 
 
 def _check_state(y, name):
@@ -92,9 +108,10 @@ def first_slope(func, t, y):
     return slope
 
 
-def step_size(method, times, options):
-    """The largest step that the options allow; None when `t` itself is the grid."""
-    _known(method, options, FIXED_OPTIONS)
+def step_size(method, times, options, more=()):
+    """The largest step that the options allow; None when `t` itself is the grid. `more` names the method's own."""
+    _known(method, options, (*FIXED_OPTIONS, *more))
+    options = {name: value for name, value in options.items() if name in FIXED_OPTIONS}
     if len(options) != 1:
         raise ValueError(
             f"options for the fixed-step method {method!r} must hold exactly one of 'step_size', 'num_steps' or "
@@ -108,15 +125,27 @@ def step_size(method, times, options):
             )
         return None
     if "num_steps" in options:
-        count = options["num_steps"]
-        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-            raise ValueError(f"options['num_steps'] must be an integer ≥ 1; got {count!r}")
-        step_size = length / count
+        step_size = length / whole(options["num_steps"], "options['num_steps']")
     else:
         step_size = positive(options["step_size"], "options['step_size']")
     if length / step_size > MOST_STEPS:
         raise ValueError(f"options ask for {length / step_size:.3g} steps; at most {MOST_STEPS:.0e} are taken")
     return step_size
+
+
+def options(given):
+    """A copy of the options, so that the caller's own stay as they are."""
+    if given is not None and not isinstance(given, Mapping):
+        raise TypeError(f"options must be a dict; got {type(given).__name__}")
+    return dict(given or {})
+
+
+def linear_solver(given):
+    """How the linear systems of an implicit method are solved; None where the size decides."""
+    if given is not None and given not in newton.LINEAR_SOLVERS:
+        allowed = " or ".join(map(repr, newton.LINEAR_SOLVERS))
+        raise ValueError(f"options['linear_solver'] must be {allowed}; got {given!r}")
+    return given
 
 
 def tolerances(y, rtol, atol):
@@ -129,11 +158,18 @@ def tolerances(y, rtol, atol):
     return relative, absolute
 
 
-def control(method, y, rtol, atol, options):
-    """How an adaptive method chooses its steps."""
-    _known(method, options, ADAPTIVE_OPTIONS)
+def control(method, y, rtol, atol, options, more=()):
+    """How an adaptive method chooses its steps. `more` names options of the method's own."""
+    _known(method, options, (*ADAPTIVE_OPTIONS, *more))
+    options = {name: value for name, value in options.items() if name in ADAPTIVE_OPTIONS}
+    if options.get("max_step") == math.inf:  # torchdiffeq's own defaults may be said aloud
+        del options["max_step"]
+    if options.get("min_step") == 0:
+        del options["min_step"]
     for name, value in options.items():
-        positive(value, f"options['{name}']")
+        (whole if name == "max_num_steps" else positive)(value, f"options['{name}']")
+    if options.get("safety", 0.9) > 1:
+        raise ValueError(f"options['safety'] must be at most 1; got {options['safety']!r}")
     if not options.get("dfactor", 0.2) < 1 < options.get("ifactor", 10.0):
         raise ValueError(f"options must have dfactor < 1 < ifactor; got {options}")
     relative, absolute = tolerances(y, rtol, atol)
@@ -146,10 +182,16 @@ def _known(method, options, allowed):
         raise ValueError(f"options for {method!r} may hold {', '.join(allowed)}; got {', '.join(map(repr, unknown))}")
 
 
+def whole(value, name):
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+        raise ValueError(f"{name} must be an integer ≥ 1; got {value!r}")
+    return int(value)
+
+
 def positive(value, name):
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < value < math.inf:
         raise ValueError(f"{name} must be a positive, finite number; got {value!r}")
-    return value
+    return float(value)
 
 
 def parameters(func, slope, given):
@@ -159,9 +201,10 @@ def parameters(func, slope, given):
     detached y, is searched for them.
     """
     if given is not None:
+        given = tuple(given)  # a generator, such as module.parameters(), can be read only once
         if not all(torch.is_tensor(p) and p.requires_grad for p in given):
             raise ValueError("options['parameters'] must be a sequence of tensors that require a gradient")
-        return tuple(given)
+        return given
     held = tuple(p for p in func.parameters() if p.requires_grad) if isinstance(func, torch.nn.Module) else ()
     if not {id(p) for p in leaves(slope)} <= {id(p) for p in held}:
         raise ValueError(

@@ -13,8 +13,6 @@ from functools import partial
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from . import adaptive, explicit
-
 
 def in_segments(run, carry, count, segments=None):
     """Outputs of `count` steps, computed piece by piece; what happens inside a piece is forgotten until backward.
@@ -22,13 +20,13 @@ def in_segments(run, carry, count, segments=None):
     Args:
         run: function of (first, last, *carry) that takes the steps first … last − 1 and returns (*outputs, *carry).
         carry: tensors that go from one piece to the next, such as the state.
-        segments: how many pieces; None means about √count.
+        segments: how many pieces; None means about √count. Dropout in the field draws the same mask again.
     """
     size = math.ceil(count / (segments or math.ceil(math.sqrt(count))))
     outputs = []
     for first in range(0, count, size):
         piece = partial(run, first, min(first + size, count))
-        results = checkpoint(piece, *carry, use_reentrant=False, preserve_rng_state=False)
+        results = checkpoint(piece, *carry, use_reentrant=False)
         outputs += results[: len(results) - len(carry)]
         carry = results[len(results) - len(carry) :]
     return outputs
@@ -46,24 +44,27 @@ def fixed_step(advance, func, y, steps, times, segments=None):
     return in_segments(run, (y,), len(steps), segments)
 
 
-def accepted_steps(tableau, func, y, t, control, slope, segments=None):
+def accepted_steps(integrate, one_step, func, y, t, slope, segments=None):
     """An adaptive solve in segments: once without a graph to find its steps, then along the accepted ones.
 
     The field is called twice as often in the forward pass. The step sizes are constants of the gradient, as they are
     in plain backpropagation.
+
+    Args:
+        integrate: function of (func, y, t, slope, accepted) that solves, and reports each accepted step.
+        one_step: function of (func, y, start, h, end, slope) that takes one again: returns the outputs in it, the
+            state at its end and the last slope.
     """
     taken = []
     with torch.no_grad():
-        adaptive.integrate(tableau, func, y, t, control, slope, lambda start, h, slopes: taken.append((start, h)))
+        integrate(func, y, t, slope, lambda start, h, slopes: taken.append((start, h)))
     ends = [start + h for start, h in taken[:-1]] + [t[-1]]
 
     def run(first, last, y, slope):
         outputs = []
         for (start, h), end in zip(taken[first:last], ends[first:last], strict=True):
-            clock = adaptive.clock(tableau, start, h, y)
-            slopes, y_next = explicit.stages(tableau, func, clock, y, h, slope)
-            outputs += adaptive.outputs_in(tableau, t, start, h, end, slopes, y, y_next)
-            y, slope = y_next, slopes[-1]
+            found, y, slope = one_step(func, y, start, h, end, slope)
+            outputs += found
         return (*outputs, y, slope)
 
     return in_segments(run, (y, slope), len(taken), segments)

@@ -7,36 +7,57 @@ from functools import partial
 
 import torch
 
-from . import adaptive, arguments, checkpoint, explicit, grid, implicit, reversible
+from . import adaptive, adaptive_implicit, arguments, checkpoint, explicit, grid, implicit, newton, symplectic
+from . import reversible as two_states
 from .errors import NonFiniteStateError
 from .tableaux import Tableau
 
 
 @dataclass
 class Adaptive:
-    """An embedded explicit method and the rule for its step size."""
+    """An embedded method and the rule for its step size; `choice` is for an implicit one."""
 
     tableau: Tableau
     control: adaptive.Control
+    choice: newton.Choice | None = None
 
     def run(self, func, y, times, accepted=None):
         """The states at times[1:]."""
-        first = arguments.first_slope(func, times[0], y)
-        states = adaptive.integrate(self.tableau, func, y, times, self.control, first, accepted)
+        states = self._integrate(func, y, times, arguments.first_slope(func, times[0], y), accepted)
         if not torch.isfinite(states[-1]).all():
             raise NonFiniteStateError(f"the state became non-finite: {self.tableau.name} before t = {times[-1]:.6g}")
         return states
 
     def checkpointed(self, func, y, times, segments=None):
         """The same, recomputed in the backward pass."""
+
+        scale = newton.size(y)
+
+        def one_step(func, y, start, h, end, slope):
+            slopes, y_next = self._step(func, adaptive.clock(self.tableau, start, h, y), y, start, h, slope, scale)
+            found = adaptive.outputs_in(self.tableau, times, start, h, end, slopes, y, y_next)
+            return found, y_next, slopes[-1]
+
         first = arguments.first_slope(func, times[0], y)
-        return checkpoint.accepted_steps(self.tableau, func, y, times, self.control, first, segments)
+        return checkpoint.accepted_steps(self._integrate, one_step, func, y, times, first, segments)
+
+    def _integrate(self, func, y, times, slope, accepted):
+        if self.tableau.explicit:
+            return adaptive.integrate(self.tableau, func, y, times, self.control, slope, accepted)
+        return adaptive_implicit.integrate(
+            self.tableau, func, y, times, self.control, slope, accepted, choice=self.choice
+        )
+
+    def _step(self, func, clock, y, start, h, slope, scale):
+        if self.tableau.explicit:
+            return explicit.stages(self.tableau, func, clock, y, h, slope)
+        return implicit.step(self.tableau, func, clock, y, start, h, self.choice, scale, slope)
 
     def reversible(self, func, y, times, parameters, coupling):
         raise ValueError(f"gradient='reversible' takes fixed-step one-step methods; {self.tableau.name!r} is adaptive")
 
     def explicit_tableau(self):
-        return self.tableau
+        return _explicit(self.tableau, self.tableau.name)
 
 
 class FixedStep:
@@ -44,20 +65,25 @@ class FixedStep:
 
     Args:
         method: its name.
-        scheme: a tableau, or the walking function of a multistep method.
+        scheme: a tableau, a splitting, or the walking function of a multistep method.
         step_size: the largest step; None for one step from each time to the next.
-        y: a state, for its dtype.
+        choice: how an implicit method solves its linear systems.
     """
 
-    def __init__(self, method, scheme, step_size, y):
+    def __init__(self, method, scheme, step_size, choice=None):
         self.method, self.scheme, self.step_size = method, scheme, step_size
-        self.one_step = isinstance(scheme, Tableau)
-        if not self.one_step:
-            self.advance, self.c = scheme, (0.0, 1.0)
-            return
-        if not scheme.explicit and y.is_complex():
-            raise TypeError(f"y0 must be real for the implicit method {method!r}; got {y.dtype}")
-        self.advance, self.c = partial((explicit if scheme.explicit else implicit).integrate, scheme), scheme.c
+        self.one_step = isinstance(scheme, (Tableau, symplectic.Splitting))
+        self.c = scheme.c if self.one_step else (0.0, 1.0)
+        if isinstance(scheme, symplectic.Splitting):
+            self.advance = partial(symplectic.integrate, scheme)
+        elif not self.one_step:
+            self.advance = scheme
+        elif scheme.explicit:
+            self.advance = partial(explicit.integrate, scheme)
+            self.increment = partial(explicit.increment, scheme)
+        else:
+            self.advance = partial(implicit.integrate, scheme, choice=choice)
+            self.increment = partial(implicit.increment, scheme, choice=choice)
 
     def run(self, func, y, times, accepted=None):
         """The states at times[1:]."""
@@ -71,24 +97,31 @@ class FixedStep:
         self._wants_one_step("checkpoint")
         arguments.first_slope(func, times[0], y)
         steps, clocks = self._grid(y, times)
-        states = checkpoint.fixed_step(self.advance, func, y, steps, clocks, segments)
+        states = checkpoint.fixed_step(self._scaled(self.advance, y), func, y, steps, clocks, segments)
         return self._finite(states, func, y, steps, clocks)
 
     def reversible(self, func, y, times, parameters, coupling):
         """The states of the reversible scheme that wraps the method."""
         self._wants_one_step("reversible")
+        if not isinstance(self.scheme, Tableau):
+            raise ValueError(
+                f"gradient='reversible' takes Runge–Kutta methods: its two-state scheme would not be symplectic, as "
+                f"{self.method!r} is; use gradient='checkpoint'"
+            )
         if not 0 < arguments.positive(coupling, "options['coupling']") <= 1:
             raise ValueError(f"options['coupling'] must lie in (0, 1]; got {coupling!r}")
         steps, clocks = self._grid(y, times)
-        increment = partial(explicit.increment if self.scheme.explicit else implicit.increment, self.scheme)
-        states = reversible.integrate(increment, self.c, func, y, steps, parameters, coupling)
+        states = two_states.integrate(self._scaled(self.increment, y), self.c, func, y, steps, parameters, coupling)
         return self._finite(states, func, y, steps, clocks)
+
+    def _scaled(self, walk, y):
+        """A walk that is taken in pieces, and so is told how large the state was at the start."""
+        implicit_method = isinstance(self.scheme, Tableau) and not self.scheme.explicit
+        return partial(walk, scale=newton.size(y)) if implicit_method else walk
 
     def explicit_tableau(self):
         """The tableau that the adjoint's integral over the parameters is computed with."""
-        if not (self.one_step and self.scheme.explicit):
-            raise ValueError(f"gradient='adjoint' takes explicit one-step methods; got {self.method!r}")
-        return self.scheme
+        return _explicit(self.scheme, self.method)
 
     def _wants_one_step(self, gradient):
         if not self.one_step:
@@ -116,3 +149,10 @@ class FixedStep:
             f"{abs(steps[bad].h):.3g}, method {self.method!r}: the step is outside the method's stability region, or "
             "the solution itself blows up"
         )
+
+
+def _explicit(scheme, method):
+    """The scheme, if it is an explicit Runge–Kutta method."""
+    if not (isinstance(scheme, Tableau) and scheme.explicit):
+        raise ValueError(f"gradient='adjoint' takes explicit one-step methods; got {method!r}")
+    return scheme

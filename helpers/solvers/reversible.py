@@ -11,6 +11,7 @@ The coupling λ < 1 keeps y and z together; going back divides by it, which ampl
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import torch
@@ -32,8 +33,7 @@ def integrate(increment, c, func, y, steps: list[Step], parameters, coupling=DEF
         UserWarning: rounding, amplified by λ^−n, has taken more than half of the digits of the states that come back,
             and so of the gradient.
     """
-    precision = torch.finfo(y.dtype).eps
-    if precision * coupling ** -len(steps) > precision**0.5:
+    if -len(steps) * math.log(coupling) > -math.log(torch.finfo(y.dtype).eps) / 2:
         warnings.warn(
             f"gradient='reversible' amplifies rounding by coupling**-steps = {coupling:g}**-{len(steps)}: more than "
             "half of the digits are lost; take fewer steps, a coupling closer to 1, or gradient='checkpoint'",
@@ -90,6 +90,8 @@ def _pull_back(problem, times, y, h, gradient, parameters, totals):
     with torch.enable_grad():
         y = y.detach().requires_grad_()
         moved = increment(func, times, y, h)
+    if not moved.requires_grad:  # a field of the time alone, or a constant
+        return moved, torch.zeros_like(y)
     from_y, *found = torch.autograd.grad(moved, (y, *parameters), gradient, allow_unused=True)
     accumulate(totals, found)
     return moved.detach(), torch.zeros_like(y) if from_y is None else from_y

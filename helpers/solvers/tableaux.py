@@ -4,9 +4,10 @@ A method with s stages advances y' = f(t, y) by one step h through
 
     k_i = f(t + c_i h,  y + h Σ_j a_ij k_j),        y_next = y + h Σ_i b_i k_i.
 
-It is explicit when a_ij = 0 for j ≥ i, and diagonally implicit when a_ij = 0 for j > i. Coefficients are written as
-exact fractions wherever their authors gave fractions; `tests/test_tableaux.py` checks each against the order
-conditions (rooted trees: Hairer, Nørsett & Wanner 1993, Solving Ordinary Differential Equations I, II.2).
+It is explicit when a_ij = 0 for j ≥ i, diagonally implicit when a_ij = 0 for j > i, and else fully implicit.
+Coefficients are written as exact fractions wherever their authors gave fractions; `tests/test_tableaux.py` checks each
+against the order conditions (rooted trees: Hairer, Nørsett & Wanner 1993, Solving Ordinary Differential Equations I,
+II.2).
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction as F
 from functools import cached_property
+from math import sqrt
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,27 @@ class Tableau:
     def explicit(self) -> bool:
         return all(a == 0 for i, row in enumerate(self.a) for a in row[i:])
 
+    @cached_property
+    def diagonally_implicit(self) -> bool:
+        """Whether the stages can be solved one after the other, each as a system of the state's own size."""
+        return not self.explicit and all(a == 0 for i, row in enumerate(self.a) for a in row[i + 1 :])
+
+    @cached_property
+    def blocks(self) -> tuple[tuple[int, ...], ...]:
+        """Which stages are computed together, one by one, or all at once where the method is fully implicit."""
+        one_by_one = self.explicit or self.diagonally_implicit
+        return tuple((i,) for i in range(self.stages)) if one_by_one else (tuple(range(self.stages)),)
+
+    @cached_property
+    def stiffly_accurate(self) -> bool:
+        """Whether y_next is the last stage itself (Hairer & Wanner 1996, IV.15)."""
+        return not self.explicit and self.a[-1] == self.b
+
+    @cached_property
+    def inverse(self) -> tuple[tuple[float, ...], ...]:
+        """A⁻¹ of a fully implicit method; it makes slopes of stages, h k = A⁻¹ (Y − y), without another evaluation."""
+        return tuple(map(tuple, np.linalg.inv(np.array(self.a)).tolist()))
+
     @property
     def adaptive(self) -> bool:
         return self.b_error is not None
@@ -62,7 +87,7 @@ class Tableau:
 
     @cached_property
     def nonzero_rows(self) -> tuple[tuple[tuple[int, float], ...], ...]:
-        """Per stage the pairs (j, a_ij) with a_ij ≠ 0: what a step has to add up."""
+        """Per stage the pairs (j, a_ij) with a_ij ≠ 0, which a step has to add up."""
         return tuple(_nonzero(row) for row in self.a)
 
     @cached_property
@@ -189,17 +214,47 @@ _TSIT5 = _tableau(
     ),
 )  # fmt: skip
 
-# --- diagonally implicit ------------------------------------------------------------------------------------------
+# --- implicit, fixed step -----------------------------------------------------------------------------------------
+
+_SDIRK2_GAMMA = 1 - sqrt(1 / 2)
 
 _IMPLICIT = [
     _tableau("implicit_euler", 1, [[1]], [1], [1], "backward Euler: Hairer & Wanner 1996, IV.3"),
     _tableau(
+        "implicit_midpoint", 2, [[F(1, 2)]], [1], [F(1, 2)],
+        "the Gauss method with one stage: Hairer, Lubich & Wanner 2006, II.1",
+    ),
+    _tableau(
         "trapezoid", 2, [[], [F(1, 2), F(1, 2)]], [F(1, 2), F(1, 2)], [0, 1],
         "Crank & Nicolson 1947; the bilinear rule of state-space layers",
     ),
+    _tableau(
+        "sdirk2", 2, [[_SDIRK2_GAMMA], [1 - _SDIRK2_GAMMA, _SDIRK2_GAMMA]], [1 - _SDIRK2_GAMMA, _SDIRK2_GAMMA],
+        [_SDIRK2_GAMMA, 1], "Alexander 1977, SIAM Journal on Numerical Analysis 14, 1006–1021",
+    ),
+    _tableau(
+        "gauss4", 4, [[1 / 4, 1 / 4 - sqrt(3) / 6], [1 / 4 + sqrt(3) / 6, 1 / 4]], [F(1, 2), F(1, 2)],
+        [1 / 2 - sqrt(3) / 6, 1 / 2 + sqrt(3) / 6],
+        "the Gauss method with two stages, Kuntzmann 1961, Butcher 1964: Hairer & Wanner 1996, IV.5",
+    ),
 ]  # fmt: skip
 
-TABLEAUX = {tableau.name: tableau for tableau in [*_EXPLICIT, _BOSH3, _DOPRI5, _TSIT5, *_IMPLICIT]}
+# --- implicit, adaptive -------------------------------------------------------------------------------------------
+
+
+def _kvaerno3():
+    """ESDIRK 3(2): the method ends on its last stage, the embedded one on the stage before it."""
+    g = 0.435866521508458999416  # the root of 6γ³ − 18γ² + 9γ − 1 that makes R(∞) = 0
+    third = [(-4 * g**2 + 6 * g - 1) / (4 * g), (1 - 2 * g) / (4 * g), g, 0]
+    b = [(6 * g - 1) / (12 * g), 1 / (12 * g * (1 - 2 * g)), (-6 * g**2 + 6 * g - 1) / (6 * g - 3), g]
+    return _tableau(
+        "kvaerno3", 3, [[], [g, g], third, b], b, [0, 2 * g, 1, 1],
+        "Kværnø 2004, BIT Numerical Mathematics 44, 489–502: ESDIRK 3/2a",
+        b_error=[w - v for w, v in zip(b, third, strict=True)], error_order=2, dense=_hermite(b, last=3),
+    )  # fmt: skip
+
+
+TABLEAUX = {tableau.name: tableau for tableau in [*_EXPLICIT, _BOSH3, _DOPRI5, _TSIT5, *_IMPLICIT, _kvaerno3()]}
 
 
 def get(name: str) -> Tableau:

@@ -7,14 +7,10 @@ import re
 import pytest
 
 from tests.contract import Chapter
+from tools.browsing import MINUTES, open_and_run
 from tools.process import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-MINUTES = 60_000  # ms
-DONE = """() => {
-  const cells = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')];
-  return cells.length > 0 && cells.every((c) => /\\[\\d+\\]/.test(c.querySelector('.jp-InputPrompt').textContent));
-}"""
 SETTLED = """(img) => img.closest('.explorer').getAttribute('aria-busy') === 'false'
   && img.complete && img.naturalWidth > 0"""
 PIXELS = """async (img) => {
@@ -30,21 +26,6 @@ def chapter(request, browser, lab):
     page = open_and_run(browser, lab.format(name=request.param.name))
     yield page, Chapter(request.param)
     page.close()
-
-
-def open_and_run(browser, address):
-    page = browser.new_page(viewport={"width": 1280, "height": 1000})
-    page.said = []
-    page.on("console", lambda message: message.type == "error" and page.said.append(message.text))
-    page.on("pageerror", lambda error: page.said.append(str(error)))
-    page.goto(address)
-    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=MINUTES)
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=MINUTES)
-    page.wait_for_selector('.jp-StatusBar-TextItem:has-text("| Idle")', timeout=MINUTES)
-    page.click('.lm-MenuBar-item:has-text("Run")')
-    page.click('.lm-Menu-item[data-command="runmenu:run-all"]')
-    page.wait_for_function(DONE, timeout=5 * MINUTES)
-    return page
 
 
 class Watched:
@@ -174,6 +155,27 @@ def test_dragging_ends_on_the_last_value(chapter):
         explorer.settle()
         assert re.search(value, explorer.picture.get_attribute("alt")), "the picture is not that of the last value"
         assert slider.input_value() == slider.get_attribute("max")
+
+
+def test_a_point_is_dragged_in_the_picture(chapter):
+    page, notebook = chapter
+    assert page.locator(".explorer-plane").count() == sum(cell.source.count("point=(") for cell in notebook.code)
+    for explorer in explorers(page):
+        for field in explorer.root.locator(".explorer-plane").all():
+            explorer.reset()
+            sliders = explorer.root.locator("input[type=range]").all()
+            before = [slider.input_value() for slider in sliders]
+            box = field.bounding_box()
+            page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.3 * box["height"])
+            page.mouse.down()
+            for i in range(1, 11):
+                page.mouse.move(box["x"] + (0.7 - 0.03 * i) * box["width"], box["y"] + (0.3 - 0.01 * i) * box["height"])
+            page.mouse.up()
+            page.mouse.move(box["x"], box["y"])  # without a button pressed nothing follows
+            explorer.is_new()
+            assert sum(s.input_value() != old for s, old in zip(sliders, before, strict=True)) == 2
+            for slider in sliders:
+                assert slider.get_attribute("aria-valuetext") in explorer.seen[0]
 
 
 def test_every_control_has_a_name_and_every_picture_an_alternative(chapter):

@@ -1,0 +1,290 @@
+"""Attacks: perturbations of bounded size that are meant to change what a classifier says.
+
+A size `eps` is in the units of the inputs: state their scale beside it. Every attack returns perturbed inputs, so that
+`accuracy(model, (attacked, y))` is the accuracy under attack. An attack gives an upper bound of the robust accuracy; a
+lower one needs a certificate (`helpers.layers.certified_radius`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import operator
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+LOSSES = ("cross_entropy", "margin")
+
+
+def gaussian_noise(
+    x: Tensor, *, sigma: float, generator: torch.Generator | None = None, clip: tuple[float, float] | None = None
+) -> Tensor:
+    """x + σ ξ with ξ standard normal: what chance does, where an attack does its worst. Its norm is about σ √d.
+
+    Args:
+        x: Inputs, (n, ...).
+        sigma: σ ≥ 0.
+        generator: Of the noise, on the CPU; None means one with seed 0.
+        clip: The range (lo, hi) that inputs may have; None means any.
+
+    Returns:
+        Shaped like x.
+    """
+    _check_inputs(x, clip)
+    noise = torch.randn(x.shape, generator=_generator(generator), dtype=torch.float64, device="cpu")
+    return _clipped(x + _size("sigma", sigma) * noise.to(x), clip)
+
+
+def fgsm(
+    model: nn.Module | Callable[[Tensor], Tensor],
+    x: Tensor,
+    y: Tensor,
+    *,
+    eps: float,
+    norm: str,
+    gradient_model: nn.Module | Callable[[Tensor], Tensor] | None = None,
+    loss: str = "cross_entropy",
+    clip: tuple[float, float] | None = None,
+) -> Tensor:
+    """The fast gradient method: one step of size eps along the gradient of the loss.
+
+    x + eps · sign(∇ℓ) for "linf" (Goodfellow et al. 2015, Explaining and harnessing adversarial examples, arXiv
+    1412.6572), x + eps · ∇ℓ / ‖∇ℓ‖₂ for "l2". Exact for linear models with two classes, weak elsewhere: use `pgd`.
+
+    Args, Returns, Raises: As for `pgd`.
+    """
+    _check(model, x, y, eps, norm, (loss,), clip)
+    source = model if gradient_model is None else gradient_model
+    with _in_eval_mode(model, source):
+        _, gradient = _attacked(source, x, y, loss)
+    return _clipped(x + eps * _steepest(gradient, norm), clip).detach()
+
+
+def pgd(
+    model: nn.Module | Callable[[Tensor], Tensor],
+    x: Tensor,
+    y: Tensor,
+    *,
+    eps: float,
+    norm: str,
+    steps: int,
+    restarts: int = 1,
+    gradient_model: nn.Module | Callable[[Tensor], Tensor] | None = None,
+    step_size: float | None = None,
+    loss: str | Sequence[str] = "cross_entropy",
+    clip: tuple[float, float] | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Projected gradient ascent on the loss within ‖x' − x‖ ≤ eps, from one start or several.
+
+    x' ← P(x' + α s), with s the direction of steepest ascent in the norm (sign(∇ℓ), or ∇ℓ / ‖∇ℓ‖₂) and P the projection
+    to the ball (Madry et al. 2018, Towards deep learning models resistant to adversarial attacks, arXiv 1706.06083).
+    Two choices differ from that paper, to make the attack stronger and its strength comparable:
+
+    * The first run starts at x itself (Kurakin et al. 2017, arXiv 1607.02533), which finds the optimum of a linear
+      model exactly; every further one starts at a point drawn uniformly from the ball, as theirs do.
+    * Of all points that the runs visit, x among them, the result is for each sample the one where `model` gives some
+      wrong class the largest lead over the true one. So no more is lost by more steps or restarts: with the same
+      settings otherwise, they never give a weaker attack.
+
+    Gradients are exact by default: autograd's of `model`. With `gradient_model` the attacker climbs by the gradient
+    of another model (an approximation of the same network, or a substitute), while success is judged on `model` all the
+    same: that is how gradient masking is shown (Athalye et al. 2018, arXiv 1802.00420).
+
+    Samples are attacked independently, in eval mode. The modes of the models are restored, their parameters get no
+    gradient.
+
+    Args:
+        model: Maps x to scores (n, classes ≥ 2); a module or a function.
+        x: Inputs, (n, ...), floating point.
+        y: True classes, (n,), int64.
+        eps: Radius of the ball, ≥ 0, in the units of x.
+        norm: "l2" or "linf", over all entries of a sample.
+        steps: Gradient steps a run, at least 1.
+        restarts: Runs, at least 1.
+        gradient_model: The model whose gradient the attacker sees; None means `model`.
+        step_size: α; None means eps / 4, whatever `steps` is, so that a longer run continues a shorter one.
+        loss: What the attacker climbs: "cross_entropy", or "margin", the lead of the best wrong class over the true
+            one (Carlini & Wagner 2017, arXiv 1608.04644), or both in a tuple: each then gets all runs, from the same
+            starts. Cross entropy depends on the scale of the scores. Where they are large its gradient vanishes in
+            rounding; where they are small, as in a 1-Lipschitz network, it pushes all classes at once and finds less.
+        clip: The range (lo, hi) that inputs may have; None means any.
+        generator: Of the random starts, on the CPU; None means one with seed 0.
+
+    Returns:
+        The perturbed inputs, shaped like x, detached; ‖x' − x‖ ≤ eps up to rounding.
+
+    Raises:
+        TypeError, ValueError: An argument is not as described; the text names it and what is allowed.
+        FloatingPointError: A score or a gradient is not finite.
+    """
+    losses = (loss,) if isinstance(loss, str) else tuple(loss)
+    _check(model, x, y, eps, norm, losses, clip)
+    steps, restarts = _count("steps", steps), _count("restarts", restarts)
+    alpha = eps / 4 if step_size is None else _size("step_size", step_size)
+    generator, origin = _generator(generator), x.detach()
+    best, best_lead = origin.clone(), origin.new_full((len(x),), -math.inf)
+
+    def move(point, gradient):
+        delta = point - origin + alpha * _steepest(gradient, norm)
+        return _clipped(origin + _projected(delta, eps, norm), clip)
+
+    with _in_eval_mode(model, gradient_model):
+        for run in range(restarts):
+            start = origin if run == 0 else _clipped(origin + _in_ball(origin, eps, norm, generator), clip)
+            for climbed in losses:
+                for point, lead in _ascent(model, gradient_model, start, y, climbed, steps, move):
+                    best = torch.where(_per_sample(lead > best_lead, x), point, best)
+                    best_lead = torch.maximum(lead, best_lead)
+    return best
+
+
+def _ascent(model, gradient_model, point, y, loss, steps, move):
+    """The points of one run, its start among them, each with the lead that `model` gives a wrong class there."""
+    for _ in range(steps):
+        if gradient_model is None:
+            scores, gradient = _attacked(model, point, y, loss)  # one pass serves both
+        else:
+            scores, (_, gradient) = _judged(model, point, y), _attacked(gradient_model, point, y, loss)
+        yield point, _lead(scores, y)
+        point = move(point, gradient)
+    yield point, _lead(_judged(model, point, y), y)
+
+
+def _judged(model, point, y):
+    """The scores at `point`, without a gradient."""
+    with torch.no_grad():
+        return _checked(model(point), y)
+
+
+def _attacked(model, point, y, loss):
+    """Scores at `point`, detached, and the gradient of the loss there; each sample's is its own."""
+    with torch.enable_grad():
+        point = point.detach().requires_grad_()
+        scores = _checked(model(point), y)
+        value = nn.functional.cross_entropy(scores, y, reduction="sum") if loss == LOSSES[0] else _lead(scores, y).sum()
+        (gradient,) = torch.autograd.grad(value, point)
+    if not torch.isfinite(gradient).all():
+        raise FloatingPointError("the gradient that the attack climbs by is not finite")
+    return scores.detach(), gradient
+
+
+def _lead(scores, y):
+    """By how much the best wrong class is ahead of the true one: positive where the sample is misclassified."""
+    true = scores.gather(1, y[:, None])
+    return (scores - true).scatter(1, y[:, None], -math.inf).amax(dim=1)
+
+
+def _steepest(gradient, norm):
+    """The direction of unit size along which a linear function with this gradient grows fastest."""
+    if norm == "linf":
+        return gradient.sign()
+    flat = gradient.flatten(1)
+    # scaled first: the squares of a small gradient would underflow, and the attack would stop without a word
+    flat = flat / flat.abs().amax(dim=1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)
+    return (flat / flat.norm(dim=1, keepdim=True).clamp_min(1e-12)).view_as(gradient)
+
+
+def _projected(delta, eps, norm):
+    """The point of the ball that is closest to `delta`."""
+    if norm == "linf":
+        return delta.clamp(-eps, eps)
+    length = _per_sample(delta.flatten(1).norm(dim=1), delta)
+    return torch.where(length > eps, delta * (eps / length.clamp_min(torch.finfo(delta.dtype).tiny)), delta)
+
+
+def _in_ball(x, eps, norm, generator):
+    """A perturbation drawn uniformly from the ball, on the CPU."""
+    if norm == "linf":
+        return eps * (2 * torch.rand(x.shape, generator=generator, dtype=torch.float64) - 1).to(x)
+    direction = torch.randn(x.shape, generator=generator, dtype=torch.float64).flatten(1)
+    radius = torch.rand(len(x), 1, generator=generator, dtype=torch.float64) ** (1 / direction.shape[1])
+    return (eps * radius * nn.functional.normalize(direction)).view(x.shape).to(x)
+
+
+def _clipped(x, clip):
+    return x if clip is None else x.clamp(*clip)
+
+
+def _per_sample(value, x):
+    """(n,) made to broadcast against x, (n, ...)."""
+    return value.view(-1, *[1] * (x.ndim - 1))
+
+
+@contextlib.contextmanager
+def _in_eval_mode(*models):
+    """Every module in eval mode, and each back in its own mode at the end."""
+    modules = [m for model in models if isinstance(model, nn.Module) for m in model.modules()]
+    modes = [module.training for module in modules]
+    try:
+        for module in modules:
+            module.training = False
+        yield
+    finally:
+        for module, mode in zip(modules, modes, strict=True):
+            module.training = mode
+
+
+def _generator(generator):
+    if generator is None:
+        return torch.Generator(device="cpu").manual_seed(0)
+    if generator.device.type != "cpu":
+        raise ValueError(f"generator must be on the CPU, so that a GPU draws the same; got {generator.device}")
+    return generator
+
+
+def _check(model, x, y, eps, norm, losses, clip):
+    if not callable(model):
+        raise TypeError(f"model must be callable as model(x); got {type(model).__name__}")
+    if norm not in ("l2", "linf"):
+        raise ValueError(f'norm must be "l2" or "linf"; got {norm!r}')
+    if not losses or not set(losses) <= set(LOSSES):
+        raise ValueError(f"loss must be one of {', '.join(LOSSES)}, or several of them; got {losses}")
+    _size("eps", eps)
+    _check_inputs(x, clip)
+    if x.ndim < 2 or not len(x):
+        raise ValueError(f"x must have the shape (n, ...), n ≥ 1, samples first; got {tuple(x.shape)}")
+    if y.shape != x.shape[:1] or y.dtype != torch.int64:
+        raise ValueError(
+            f"y must hold one class a sample, shape ({len(x)},), int64; got {tuple(y.shape)}, {y.dtype}"
+        )
+
+
+def _check_inputs(x, clip):
+    if not torch.is_floating_point(x):
+        raise TypeError(f"x must be floating point; got {x.dtype}")
+    if clip is None:
+        return
+    low, high = clip
+    if not low < high:
+        raise ValueError(f"clip must be a range (lo, hi) with lo < hi; got {clip}")
+    if x.min() < low or x.max() > high:
+        raise ValueError(f"x must lie within clip = {clip}, or clipping would leave the ball around it")
+
+
+def _checked(scores, y):
+    if scores.ndim != 2 or len(scores) != len(y) or scores.shape[1] < 2:
+        raise ValueError(f"the model must give scores ({len(y)}, classes ≥ 2); got {tuple(scores.shape)}")
+    if not torch.isfinite(scores).all():
+        raise FloatingPointError("the model gives scores that are not finite")
+    if y.min() < 0 or y.max() >= scores.shape[1]:
+        raise ValueError(f"y must lie between 0 and {scores.shape[1] - 1}; got {y.min()} to {y.max()}")
+    return scores
+
+
+def _size(name, value):
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{name} must be at least 0 and finite; got {value}")
+    return value
+
+
+def _count(name, value):
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number, at least 1; got {value!r}") from None
+    if number < 1:
+        raise ValueError(f"{name} must be at least 1; got {value}")
+    return number

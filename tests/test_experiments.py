@@ -1,0 +1,263 @@
+"""The stored tables: made with the present code, measured again for one row, and free of contradictions."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+
+import pytest
+import torch
+from torch import nn
+
+from experiments import __main__ as experiments
+from experiments import gradient_masking, pixel_digits, record, robustness
+from helpers.data import digits
+from helpers.layers import ODEBlock, certified_radius
+from helpers.training import accuracy
+
+# One digit of 360, for a processor that rounds otherwise: the first weights changed by 1e-7 of their size move none.
+TOLERANCE = 1.5 / 360
+REPEATED = "antisymmetric, untied"
+
+
+@pytest.fixture(autouse=True)
+def double():
+    torch.set_default_dtype(torch.float64)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+    torch.set_default_dtype(torch.float32)
+
+
+def rows(name):
+    return {row["row"]: row for row in record.load(name)["rows"]}
+
+
+# --- the stored tables ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", experiments.TABLES)
+def test_the_table_was_made_with_the_present_code(name):
+    assert experiments.is_fresh(name), f"the code of {name} has changed: python -m experiments {name}"
+
+
+@pytest.mark.parametrize("name", experiments.TABLES)
+def test_the_table_says_what_it_is(name):
+    table = record.load(name)
+    assert set(table) == {"title", "settings", "rows", "code", "versions"}
+    assert set(table["versions"]) == {"python", *record.PACKAGES}
+    assert f"experiments/{name}.py" in table["code"]["files"] and "helpers/training.py" in table["code"]["files"]
+    for row in table["rows"]:
+        measured = [value for key, value in row.items() if isinstance(value, list) and key != "seeds"]
+        assert len(row["seeds"]) >= 3 and all(len(values) == len(row["seeds"]) for values in measured)
+    assert len((record.FOLDER / f"{name}.json").read_bytes()) < 40_000
+
+
+def test_the_tables_have_the_rows_of_the_scripts():
+    assert list(rows("robustness")) == list(robustness.ROWS)
+    assert list(rows("pixel_digits")) == list(pixel_digits.CELLS)
+    assert list(rows("gradient_masking")) == [f"T = {horizon:g}" for horizon in gradient_masking.HORIZONS]
+
+
+def test_one_row_measured_again():
+    stored, found = rows("robustness")[REPEATED], robustness.measure(REPEATED, seed=0)[0]
+    compared = set(found) - {"seconds"}
+    assert {"clean", "noise_0.3", *robustness.ATTACKS} <= compared
+    for key in compared:
+        assert found[key] == pytest.approx(stored[key][0], abs=TOLERANCE), key
+
+
+def test_no_weaker_attack_beats_a_stronger_one_and_no_attack_a_certificate():
+    for label, row in rows("robustness").items():
+        for i in range(len(row["seeds"])):
+            chain = ["pgd_l2_1.0", "pgd_l2_0.5", "pgd_l2_0.5_cross_entropy", "clean"]
+            values = [row[key][i] for key in chain]
+            assert values == sorted(values), label
+            assert row["pgd_l2_0.5"][i] <= row["transfer_l2_0.5"][i] + 1 / 360, f"{label}: masked gradients?"
+            if "certified_0.5" in row:
+                assert row["certified_0.5"][i] <= row["pgd_l2_0.5"][i]
+                assert row["certified_1.0"][i] <= row["pgd_l2_1.0"][i]
+
+
+def test_equal_weights_and_evaluations():
+    table = rows("robustness").values()
+    assert {row["nfe"] for row in table} == {8}
+    weights = [row["parameters"] for row in table]
+    assert max(weights) <= 1.002 * min(weights)
+
+
+def test_the_networks_of_the_attack_lab_are_those_of_the_table():
+    x, y = digits(0).test
+    for name, row in robustness.STORED.items():
+        assert record.network_file(name).stat().st_size < 200_000
+        model = robustness.load_network(name)
+        assert not model.training and next(model.parameters()).dtype == torch.float64
+        assert accuracy(model, (x, y)) == pytest.approx(rows("robustness")[row]["clean"][0], abs=1.5 / 360)
+    with pytest.raises(ValueError, match="name must be one of resnet, .*; got 'vgg'"):
+        robustness.load_network("vgg")
+
+
+def test_the_masked_network_is_that_of_the_table():
+    model, (x, y) = gradient_masking.load_network(), digits(0).test
+    few = x[: gradient_masking.SAMPLES], y[: gradient_masking.SAMPLES]
+    assert record.network_file("masked").stat().st_size < 50_000
+    assert not model.training and model[0].horizon == 5 and model[0].method == "dopri5"
+    stored = rows("gradient_masking")["T = 5"]["clean"][0]
+    assert accuracy(model, few) == pytest.approx(stored, abs=1.5 / gradient_masking.SAMPLES)
+
+
+# --- the parts of the scripts ---------------------------------------------------------------------------
+
+
+def test_the_margin_loss_is_what_the_radius_lacks():
+    torch.manual_seed(0)
+    model = robustness.network("convex potential, margin loss")
+    x, y = torch.rand(50, 64), torch.randint(10, (50,))
+    with torch.no_grad():
+        named = model(x).argmax(1)
+    radii = certified_radius(model, x)
+    assert robustness.margin(model, x, named).item() == pytest.approx((1 - radii).clamp_min(0).mean().item())
+    assert robustness.margin(model, x, y).item() > 1, "a sample on the wrong side has a negative radius"
+
+
+@pytest.fixture
+def linear_network():
+    torch.manual_seed(0)
+    field = nn.Linear(4, 4)
+
+    class Field(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = field
+
+        def forward(self, t, x):
+            return self.linear(x)
+
+    return nn.Sequential(ODEBlock(Field(), horizon=0.8, rtol=1e-10, atol=1e-10), nn.Linear(4, 3)), field.weight.detach()
+
+
+def gradients(model, x, weights):
+    x = x.clone().requires_grad_()
+    scores = model(x)
+    (gradient,) = torch.autograd.grad((scores * weights).sum(), x)
+    return scores.detach(), gradient
+
+
+def test_the_roads_to_a_gradient_in_closed_form(linear_network):
+    model, matrix = linear_network
+    x, weights = torch.randn(6, 4), torch.randn(6, 3)
+    pulled = weights @ model[1].weight.detach()
+    exact = pulled @ torch.linalg.matrix_exp(0.8 * matrix)
+    for name, road in gradient_masking.GRADIENTS.items():
+        scores, found = gradients(road(model), x, weights)
+        if "one step" in name:
+            torch.testing.assert_close(scores, model(x).detach())
+            torch.testing.assert_close(found, pulled + 0.8 * pulled @ matrix)
+        elif "1e-1" not in name:
+            torch.testing.assert_close(scores, model(x).detach(), atol=1e-3, rtol=1e-3)
+            torch.testing.assert_close(found, exact, atol=1e-3, rtol=1e-3)
+
+
+def test_the_gradient_ratio_of_a_linear_reader():
+    torch.manual_seed(0)
+    model = nn.Linear(64, 10)
+    with torch.no_grad():
+        model.weight[:, :16] = 3 * model.weight[:, -16:]
+    ratio = pixel_digits.gradient_ratio(model, torch.randn(9, 64), torch.randint(10, (9,)))
+    assert ratio == pytest.approx(3)
+
+
+def test_the_reader_takes_pixels_in_their_order():
+    class Last(nn.Module):
+        def __init__(self, inputs, hidden):
+            super().__init__()
+
+        def forward(self, pixel, h):
+            return 0.5 * h + pixel
+
+    reader = pixel_digits.Reader(Last)
+    x = torch.rand(3, 64)
+    state = sum(0.5 ** (63 - i) * x[:, i] for i in range(64))
+    torch.testing.assert_close(reader(x), reader.head(state[:, None].expand(3, pixel_digits.HIDDEN)))
+
+
+# --- the hash of the code -------------------------------------------------------------------------------
+
+FILES = {
+    "experiments/table.py": "from helpers.layers import Layer\nfrom .record import store\n",
+    "helpers/layers/__init__.py": "from .one import Layer\nfrom .two import Other\n",
+    "helpers/layers/one.py": '"""One."""\nfrom helpers.solvers import step\nclass Layer:\n    """A."""\n    k = 1\n',
+    "helpers/layers/two.py": "class Other:\n    k = 2\n",
+    "helpers/solvers/__init__.py": "from .steps import step\n",
+    "helpers/solvers/steps.py": "def step():\n    return 1\n",
+}
+
+
+@pytest.fixture
+def hashed(tmp_path, monkeypatch):
+    """A small repository, and the hash of its one table when files are changed."""
+    monkeypatch.setattr(record, "ROOT", tmp_path)
+    monkeypatch.setattr(record, "FOLDER", tmp_path / "experiments")
+    monkeypatch.setattr(record, "SOLVERS", tmp_path / "helpers" / "solvers")
+
+    def hash_with(**changes):
+        for name, text in (FILES | {key.replace("__", "/") + ".py": text for key, text in changes.items()}).items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(textwrap.dedent(text), encoding="utf-8")
+        return record.code_hash("table")
+
+    return hash_with
+
+
+ONE, TABLE = FILES["helpers/layers/one.py"], FILES["experiments/table.py"]
+
+
+@pytest.mark.parametrize(
+    "changes, same",
+    [
+        ({"helpers__layers__one": ONE.replace("k = 1", "k = 1  # one\n\n")}, True),
+        ({"helpers__layers__one": ONE.replace("One.", "Another text.").replace("A.", "B.")}, True),
+        ({"helpers__layers__one": ONE.replace("k = 1", "k = 3")}, False),
+        ({"helpers__layers__two": "class Other:\n    k = 5\n"}, True),
+        ({"experiments__table": TABLE + "EPOCHS = 3\n"}, False),
+        ({"helpers__solvers__steps": "def step():\n    return 2\n"}, True),
+    ],
+)
+def test_the_hash_changes_with_what_can_change_a_number(hashed, changes, same):
+    assert (hashed() == hashed(**changes)) == same
+
+
+def test_the_solvers_count_where_the_script_calls_them(hashed):
+    script = TABLE + "from helpers.solvers import step\n"
+    with_solver = hashed(experiments__table=script)
+    assert hashed(experiments__table=script, helpers__solvers__steps="def step():\n    return 2\n") != with_solver
+
+
+def test_what_is_stored_can_be_loaded(hashed):
+    hashed()
+    table = {"title": "T", "settings": {"eps": 0.5}, "rows": [{"row": "a", "seeds": [0], "clean": [0.5]}]}
+    record.store("table", **table)
+    loaded = record.load("table")
+    assert {key: loaded[key] for key in table} == table
+    assert loaded["code"] == {
+        "sha256": record.code_hash("table"),
+        "files": ["experiments/table.py", "helpers/layers/one.py"],
+    }
+    assert json.dumps(loaded)
+    assert (record.mean([1.0, 2.0, 6.0]), record.spread([1.0, 3.0]), record.spread([1.0])) == (3.0, 2**0.5, 0.0)
+
+
+# --- the command ----------------------------------------------------------------------------------------
+
+
+def test_the_command_knows_its_tables(capsys):
+    with pytest.raises(SystemExit) as ended:
+        experiments.main(["robustnes"])
+    assert ended.value.code == 2 and "there is no table robustnes; there are robustness," in capsys.readouterr().err
+
+
+def test_stale_leaves_a_fresh_table_alone(monkeypatch, capsys):
+    monkeypatch.setattr(experiments, "is_fresh", lambda name: True)
+    assert experiments.main(["--stale"]) == 0
+    assert capsys.readouterr().out.count("made with the present code") == len(experiments.TABLES)
