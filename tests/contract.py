@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 import nbformat
+from nbformat import NotebookNode
 
 from tools.refresh import KERNEL, TRACES, WIDGET, texts
 
@@ -45,15 +46,19 @@ def rule(function: Rule) -> Rule:
 
 
 class Chapter:
-    """A notebook as stored, with what the rules count."""
+    """A notebook, with what the rules count."""
 
-    def __init__(self, path: Path):
-        self.path = path
-        self.notebook = nbformat.read(path, as_version=4)
-        self.number = int(path.name[:2]) if path.name[:2].isdigit() else None
+    def __init__(self, notebook: NotebookNode, path: Path | None = None):
+        self.notebook, self.path = notebook, path
+        self.number = int(path.name[:2]) if path and path.name[:2].isdigit() else None
         self.code = [c for c in self.notebook.cells if c.cell_type == "code"]
         self.prose = [c for c in self.notebook.cells if c.cell_type == "markdown"]
         self.outputs = [(i, output) for i, cell in enumerate(self.code, 1) for output in cell.outputs]
+
+    @classmethod
+    def read(cls, path: Path) -> Chapter:
+        """The notebook in a file."""
+        return cls(nbformat.read(path, as_version=4), path)
 
     @property
     def is_map(self) -> bool:
@@ -92,7 +97,7 @@ class Chapter:
 
 def problems(path: Path) -> list[str]:
     """Everything about one notebook that breaks a rule, a line each."""
-    chapter = Chapter(path)
+    chapter = Chapter.read(path)
     return [f"{path.name}: {sentence}" for check in RULES for sentence in check(chapter)]
 
 

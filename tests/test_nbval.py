@@ -118,8 +118,8 @@ def test_a_cell_that_was_not_run_is_found_by_the_contract(tmp_path):
     nbformat.write(nb, tmp_path / "07_run.ipynb")
     nb.cells[2].execution_count = None
     nbformat.write(nb, tmp_path / "07_not_run.ipynb")
-    assert not list(every_cell_was_run_in_order(Chapter(tmp_path / "07_run.ipynb")))
-    assert list(every_cell_was_run_in_order(Chapter(tmp_path / "07_not_run.ipynb")))
+    assert not list(every_cell_was_run_in_order(Chapter.read(tmp_path / "07_run.ipynb")))
+    assert list(every_cell_was_run_in_order(Chapter.read(tmp_path / "07_not_run.ipynb")))
 
 
 def test_every_notebook_is_collected_whole():
@@ -128,7 +128,7 @@ def test_every_notebook_is_collected_whole():
     command += [str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     collected = re.findall(r"^\S*?(\w+)\.ipynb::Cell \d+", done.stdout, flags=re.M)
-    code_cells = {path.stem: len(Chapter(path).code) for path in folder.glob("*.ipynb")}
+    code_cells = {path.stem: len(Chapter.read(path).code) for path in folder.glob("*.ipynb")}
     assert code_cells and {name: collected.count(name) for name in collected} == code_cells, done.stdout
 
 

@@ -22,7 +22,7 @@ def test_chapter_keeps_the_contract(path):
 
 
 def test_names_are_unique_in_the_collection():
-    assert not repeated([Chapter(path) for path in NOTEBOOKS])
+    assert not repeated([Chapter.read(path) for path in NOTEBOOKS])
 
 
 # --- the rules themselves -------------------------------------------------------------------------------
@@ -250,7 +250,7 @@ def test_every_rule_was_seen_to_find_something(tmp_path):
         change(notebook)
         path = tmp_path / "07_seven.ipynb"
         path.write_text(json.dumps(notebook), encoding="utf-8")
-        silent -= {rule for rule in silent if list(rule(Chapter(path)))}
+        silent -= {rule for rule in silent if list(rule(Chapter.read(path)))}
     assert not silent
 
 
@@ -261,7 +261,7 @@ def test_a_file_without_a_number_is_found_out(found):
 def test_names_that_two_chapters_share_are_found_out(tmp_path):
     for name in ("07_a.ipynb", "07_b.ipynb"):
         (tmp_path / name).write_text(json.dumps(good()), encoding="utf-8")
-    told = repeated([Chapter(path) for path in tmp_path.glob("*.ipynb")])
+    told = repeated([Chapter.read(path) for path in tmp_path.glob("*.ipynb")])
     assert (
         "claims: 7.1 occurs 2 times" in told and "explorers: 07-e1 occurs 2 times" in told and len(told) == 16
     )

@@ -11,7 +11,7 @@ from helpers.lesson.records import build_folder
 from tests.contract import Chapter
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-CHAPTERS = [Chapter(path) for path in NOTEBOOKS]
+CHAPTERS = [Chapter.read(path) for path in NOTEBOOKS]
 
 pytestmark = pytest.mark.after_notebooks
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -393,34 +394,56 @@ def test_old_records_do_not_count(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
 
 
-def test_without_chromium_the_browser_tests_are_a_counted_skip(monkeypatch, tmp_path, capsys):
+@pytest.fixture
+def started(monkeypatch):
+    """The commands that a task starts, none of them run: their arguments and variables. `status` is what they end with."""
+    commands, status = [], {"tools.book": 0, "tools.slides": 0, "pytest": 0}
+
+    def call(command, *, env=None):
+        commands.append(([*map(str, command[2:])], env))
+        return status[command[2]]
+
+    monkeypatch.setattr(tasks.chromium, "find", lambda: "chromium")
+    monkeypatch.setattr(tasks.Environment, "ensure", lambda self, extras: Path("python"))
+    monkeypatch.setattr(tasks, "call", call)
+    return SimpleNamespace(commands=commands, status=status)
+
+
+def test_without_chromium_the_browser_tests_are_a_counted_skip(monkeypatch, tmp_path, capsys, started):
     (tmp_path / "tests" / "browser").mkdir(parents=True)
     (tmp_path / "tests" / "browser" / "test_sliders.py").write_text("def test_a(): ...\n\n\nasync def test_b(): ...\n")
     monkeypatch.setattr(tasks, "ROOT", tmp_path)
     monkeypatch.setattr(tasks.chromium, "find", lambda: None)
     assert tasks.main(["browser"]) == 0
     assert capsys.readouterr().out.startswith("browser: 2 tests skipped")
+    assert [command for (command, *_), _ in started.commands] == ["tools.book", "tools.slides"], "they are built all the same"
     assert tasks.main(["browser", "--no-skip"]) == 1
 
 
-def test_where_no_skip_is_allowed_the_browser_tests_are_told_so(monkeypatch):
-    started = []
-    monkeypatch.setattr(tasks.chromium, "find", lambda: "chromium")
-    monkeypatch.setattr(tasks.Environment, "ensure", lambda self, extras: started.append(extras) or Path("python"))
-    status = {"tools.book": 0, "tools.slides": 0, "pytest": 3}
-    monkeypatch.setattr(
-        tasks, "call", lambda command, *, env=None: started.append((command, env)) or status[command[2]]
-    )
+def test_in_a_browser_one_chapter_stands_for_all_unless_all_are_asked_for(started):
+    assert tasks.main(["browser", "-x"]) == 0
+    book, slides, (command, env) = started.commands
+    assert (book[0], slides[0]) == (["tools.book", "00"], ["tools.slides", "00"])
+    assert command[-2:] == ["-x", str(ROOT / "tests" / "browser")] and env["HELPERS_CHAPTERS"] == "00"
+    started.commands.clear()
+    assert tasks.main(["browser", "--all"]) == 0
+    book, slides, (command, env) = started.commands
+    assert (book[0], slides[0]) == (["tools.book"], ["tools.slides"])
+    assert "--all" not in command and not env["HELPERS_CHAPTERS"]
+
+
+def test_where_no_skip_is_allowed_the_browser_tests_are_told_so(started):
+    started.status["pytest"] = 3
     assert tasks.main(["browser", "--no-skip", "-x"]) == 3
-    extras, (book, _), (slides, _), (command, env) = started
-    assert "browser" in extras and book[1:] == ["-m", "tools.book"] and slides[1:] == ["-m", "tools.slides"]
-    assert command[-2:] == ["-x", ROOT / "tests" / "browser"]
-    assert env["HELPERS_BROWSER"] == "required"
+    command, env = started.commands[-1]
+    assert "--no-skip" not in command and env["HELPERS_BROWSER"] == "required"
     tasks.main(["browser"])
-    assert "HELPERS_BROWSER" not in started[-1][1]
-    status["tools.book"] = 1
-    started.clear()
-    assert tasks.main(["browser"]) == 1 and len(started) == 2, "a book that cannot be built is not read"
+    assert "HELPERS_BROWSER" not in started.commands[-1][1]
+
+
+def test_a_book_that_cannot_be_built_is_not_read(started):
+    started.status["tools.book"] = 1
+    assert tasks.main(["browser"]) == 1 and len(started.commands) == 1
 
 
 def test_clean_removes_what_was_made_and_nothing_that_git_tracks(tmp_path):

@@ -135,7 +135,7 @@ def test_a_chapter_can_be_lectured_from_its_deck(path):
     assert sum("**Predict" in text for text in words) >= 6
     on_screen = {part.code.source for slide in deck for part in slide.parts if part.code}
     explorers = [cell for cell in notebook.cells if cell.cell_type == "code" and "Explorer(" in cell.source]
-    assert len(explorers) == len(Chapter(path).explorers)
+    assert len(explorers) == len(Chapter.read(path).explorers)
     assert [cell.id for cell in explorers if cell.source not in on_screen] == []
 
 

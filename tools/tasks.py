@@ -14,6 +14,8 @@ from tools.set_up import Environment, SetUpError
 
 # What `lab` and `test` both set up, so that the second of them finds all in place.
 BASE = ("lab", "test")
+# The chapter that stands for the others in a browser: what moves a picture is the same for all of them.
+SHORTEST = "00"
 
 TASKS: dict[str, Callable[[Sequence[str]], int]] = {}
 
@@ -62,21 +64,24 @@ def slides(arguments: Sequence[str]) -> int:
 
 @task
 def browser(arguments: Sequence[str]) -> int:
-    """read chapters, book and slides in a real Chromium; where there is none, skip, or with --no-skip fail"""
+    """build book and slides, read them and a chapter in a real Chromium; --all every chapter, --no-skip needs one"""
     folder = ROOT / "tests" / "browser"
-    options = [argument for argument in arguments if argument != "--no-skip"]
-    required = {"HELPERS_BROWSER": "required"} if "--no-skip" in arguments else {}
+    options = [argument for argument in arguments if argument not in ("--no-skip", "--all")]
+    chapters = [] if "--all" in arguments else [SHORTEST]
+    python = Environment().ensure((*BASE, "book", "browser"))
+    for site in ("tools.book", "tools.slides"):
+        if failed := call([python, "-m", site, *chapters]):
+            return failed
     if chromium.find() is None:
         trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("test_*.py"))]
         names = [getattr(node, "name", "") for tree in trees for node in ast.walk(tree)]
         count = sum(name.startswith("test_") for name in names)
         print(f"browser: {count} tests skipped: no Chromium here (the variable CHROMIUM names one)", flush=True)
-        return int(bool(required))
-    python = Environment().ensure((*BASE, "book", "browser"))
-    for site in ("tools.book", "tools.slides"):
-        if failed := call([python, "-m", site]):
-            return failed
-    return call([python, "-m", "pytest", "-q", *options, folder], env=notebook_environment(**required))
+        return int("--no-skip" in arguments)
+    variables = {"HELPERS_CHAPTERS": " ".join(chapters)}
+    if "--no-skip" in arguments:
+        variables["HELPERS_BROWSER"] = "required"
+    return call([python, "-m", "pytest", "-q", *options, folder], env=notebook_environment(**variables))
 
 
 @task

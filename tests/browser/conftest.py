@@ -7,11 +7,35 @@ import os
 import nbformat
 import pytest
 
+from tests.browser.visit import visited
 from tools import browsing
 from tools.chromium import find
 from tools.process import ROOT
 
 REQUIRED = os.environ.get("HELPERS_BROWSER") == "required"
+# An explorer with every kind of control and a point in the plane.
+CONTROLS = [
+    "from helpers.lesson import Choice, Explorer, Slider, Toggle",
+    """def build(figure):
+    ax = figure.subplots()
+    ax.set(xlim=(-2, 2), ylim=(-2, 2))
+    (dot,) = ax.plot([0], [0], "o")
+    (line,) = ax.plot([-2, 2], [0, 0])
+    def update(x, y, colour, dashed):
+        dot.set_data([x], [y])
+        line.set(color=colour, linestyle="--" if dashed else "-")
+        return [dot, line]
+    return update
+Explorer(
+    build,
+    Slider("x", label="across", min=-2, max=2, step=0.1, start=0),
+    Slider("y", label="up", min=-2, max=2, step=0.1, start=0),
+    Choice("colour", ["red", "green", "blue"], label="colour"),
+    Toggle("dashed", label="dashed", start=False),
+    name="00-controls", point=("x", "y"), look_for="The dot.",
+    alt="A dot at {x}, {y} and a {colour} line, dashed: {dashed}",
+)""",
+]
 # An explorer that cannot draw one of its settings.
 TROUBLE = [
     "from helpers.lesson import Explorer, Slider",
@@ -44,10 +68,15 @@ def browser():
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory):
-    """The address of a JupyterLab on the notebooks without their outputs, with settings not the user's own."""
-    paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
-    notebooks = {path.name: browsing.fresh(nbformat.read(path, as_version=4)) for path in paths}
-    notebooks["trouble.ipynb"] = browsing.fresh(TROUBLE)
+def notebooks():
+    """What is opened in JupyterLab, by file name: the chapters visited, without their outputs, and two of our own."""
+    paths = sorted(path for path in (ROOT / "notebooks").glob("*.ipynb") if visited(path.name))
+    chapters = {path.name: browsing.fresh(nbformat.read(path, as_version=4)) for path in paths}
+    return {"controls.ipynb": browsing.fresh(CONTROLS), "trouble.ipynb": browsing.fresh(TROUBLE), **chapters}
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory, notebooks):
+    """The address of a JupyterLab on these notebooks, with settings not the user's own."""
     with browsing.jupyterlab(tmp_path_factory.mktemp("jupyter"), notebooks) as address:
         yield address

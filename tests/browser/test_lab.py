@@ -6,11 +6,12 @@ import re
 
 import pytest
 
+from tests.browser.visit import visited
 from tests.contract import Chapter
 from tools.browsing import MINUTES, open_and_run
 from tools.process import ROOT
 
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = ["controls.ipynb", *sorted(p.name for p in (ROOT / "notebooks").glob("*.ipynb") if visited(p.name))]
 SETTLED = """(img) => img.closest('.explorer').getAttribute('aria-busy') === 'false'
   && img.complete && img.naturalWidth > 0"""
 PIXELS = """async (img) => {
@@ -20,11 +21,11 @@ PIXELS = """async (img) => {
 }"""
 
 
-@pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda p: p.stem)
-def chapter(request, browser, lab):
+@pytest.fixture(scope="module", params=NOTEBOOKS)
+def chapter(request, browser, lab, notebooks):
     """A notebook opened in JupyterLab with all its cells run; with what the page's console said meanwhile."""
-    page = open_and_run(browser, lab.format(name=request.param.name))
-    yield page, Chapter(request.param)
+    page = open_and_run(browser, lab.format(name=request.param))
+    yield page, Chapter(notebooks[request.param])
     page.close()
 
 

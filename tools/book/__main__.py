@@ -1,6 +1,7 @@
 """Build the book into build/book/html.
 
-    python run.py book
+    python run.py book               all chapters executed
+    python run.py book 00            these executed, the others with the outputs that are stored: to look at one chapter
 
 Every chapter is executed once, by a kernel that knows it will have no reader: explorers come out with all their
 pictures. A chapter that has not changed, nor anything that it is made with, is not executed again.
@@ -11,24 +12,27 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from sphinx.cmd.build import main as sphinx
 
 from tools.book import site
 from tools.book.assemble import assemble
-from tools.book.execution import BUILD, execute_all
+from tools.book.execution import BUILD, collect
 from tools.process import ROOT
-from tools.refresh import choose
 
 HTML = BUILD / "html"
 
 
-def main() -> int:
-    """Execute, assemble, build, look; the exit status is 1 when one of them finds something wrong."""
+def main(names: Sequence[str]) -> int:
+    """Execute, assemble, build, look; the exit status is 1 when one of them finds something wrong, 2 for a wrong name."""
     started = time.monotonic()
     try:
-        chapters = execute_all(choose([]))
+        chapters = collect(names)
+    except ValueError as error:
+        print(f"book: {error}", file=sys.stderr)
+        return 2
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         print(f"book: not built, because a chapter failed: {error}", file=sys.stderr)
         return 1
@@ -49,4 +53,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -54,6 +54,8 @@ def _files(chapter: Executed) -> str:
     name = chapter.name
     links = [("notebooks", "the notebook"), ("student", "a copy to work in")]
     told = " · ".join(f'<a href="../downloads/{folder}/{name}.ipynb" download>{words}</a>' for folder, words in links)
+    if not chapter.seconds:
+        return f'<p class="chapter-files">Take with you: {told}.</p>'
     ran = f"It ran in {sum(chapter.seconds.values()):.0f} seconds"
     drew = f"; drawing its explorers for this page took {chapter.drawing:.0f} more" if chapter.drawing else ""
     return f'<p class="chapter-files">Take with you: {told}. <span>{ran}{drew}.</span></p>'

@@ -38,7 +38,7 @@ def evidence(chapters: Sequence[Executed], bibtex: str) -> str:
     told = dict(count=len(claims), contradicted=contradicted, sign=OUTCOMES["contradicted"])
     parts = [TEMPLATE.read_text(encoding="utf-8").format(**KINDS, **counted, **told)]
     entries = parse_string(bibtex, "bibtex")
-    for chapter in chapters:
+    for chapter in filter(lambda chapter: chapter.claims, chapters):
         parts.append(f"## {chapter.title}\n")
         lasted = durations(chapter)
         parts += [_claim(claim, chapter.name, lasted[claim["id"]], entries) for claim in chapter.claims]

@@ -15,7 +15,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from tools.process import ROOT
-from tools.refresh import execute, write
+from tools.refresh import choose, execute, write
 
 BUILD = ROOT / "build" / "book"
 AT_ONCE = 2  # a kernel uses one thread, and half a gigabyte
@@ -27,7 +27,7 @@ class Executed:
 
     path: Path  # of the chapter in the repository
     notebook: NotebookNode  # with its outputs
-    seconds: dict[str, float]  # of each code cell, by its id, as a reader runs it
+    seconds: dict[str, float]  # of each code cell, by its id, as a reader runs it; empty where it was not run
     drawing: float  # seconds more, for the pictures of explorers that only a page without a kernel needs
     claims: list[dict]  # the records, in the order of their numbers
 
@@ -41,10 +41,25 @@ class Executed:
         return self.notebook.cells[0].source.splitlines()[0].removeprefix("# ")
 
 
-def execute_all(paths: Sequence[Path]) -> list[Executed]:
-    """The chapters, executed; two at once, and only those of which something has changed."""
+def collect(names: Sequence[str] = ()) -> list[Executed]:
+    """All chapters, in their order: those chosen are executed, two at once, where something has changed; the others are
+    taken as they are stored.
+
+    Args:
+        names: of the chapters to execute, as `tools.refresh.choose` takes them; none means all.
+
+    Raises:
+        ValueError: a name fits no chapter.
+        CellExecutionError, CellTimeoutError, DeadKernelError: as `executed`.
+    """
+    chosen = set(choose(names))
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(executed, paths))
+        return list(pool.map(lambda path: executed(path) if path in chosen else stored(path), choose([])))
+
+
+def stored(path: Path) -> Executed:
+    """A chapter with the outputs that the repository has of it: an explorer is its first picture, and standing still."""
+    return Executed(path, nbformat.read(path, as_version=4), {}, 0.0, [])
 
 
 def executed(path: Path, build: Path = BUILD) -> Executed:

@@ -23,7 +23,7 @@ def status(chapters: Sequence[Executed]) -> str:
     """The page as Markdown."""
     return TEMPLATE.read_text(encoding="utf-8").format(
         cores=os.cpu_count(),
-        rows="\n".join(map(_row, chapters)),
+        rows="\n".join(_row(chapter) for chapter in chapters if chapter.seconds),
         date=datetime.date.today().isoformat(),
         python=platform.python_version(),
         versions="\n".join(f"| {name} | {version(name)} |" for name in PACKAGES),

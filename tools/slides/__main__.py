@@ -1,6 +1,7 @@
 """Build a deck of slides of every chapter into build/slides.
 
-    python run.py slides
+    python run.py slides             all chapters executed
+    python run.py slides 00          these executed, the others with the outputs that are stored
 
 The chapters are executed as for the book, once for both. The folder is whole: it can be taken along, and needs no
 network.
@@ -20,9 +21,8 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 
 from helpers.lesson import still
 from tools.book import site
-from tools.book.execution import Executed, execute_all
+from tools.book.execution import Executed, collect
 from tools.process import ROOT
-from tools.refresh import choose
 from tools.slides import rendering
 from tools.slides.selection import slides
 
@@ -70,11 +70,11 @@ def lay_out(chapters: Sequence[Executed], folder: Path = SLIDES) -> dict[str, in
     return counted
 
 
-def main() -> int:
+def main(names: Sequence[str]) -> int:
     """Execute, lay out, look; the exit status is 1 when one of them finds something wrong."""
     started = time.monotonic()
     try:
-        counted = lay_out(execute_all(choose([])))
+        counted = lay_out(collect(names))
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         print(f"slides: not built, because a chapter failed: {error}", file=sys.stderr)
         return 1
@@ -92,4 +92,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
