@@ -396,7 +396,7 @@ def test_old_records_do_not_count(tmp_path, monkeypatch):
 
 @pytest.fixture
 def started(monkeypatch):
-    """The commands that a task starts, none of them run: their arguments and variables. `status` is what they end with."""
+    """The commands that a task starts, none of them run: arguments and variables. `status` is what they end with."""
     commands, status = [], {"tools.book": 0, "tools.slides": 0, "pytest": 0}
 
     def call(command, *, env=None):
@@ -416,7 +416,7 @@ def test_without_chromium_the_browser_tests_are_a_counted_skip(monkeypatch, tmp_
     monkeypatch.setattr(tasks.chromium, "find", lambda: None)
     assert tasks.main(["browser"]) == 0
     assert capsys.readouterr().out.startswith("browser: 2 tests skipped")
-    assert [command for (command, *_), _ in started.commands] == ["tools.book", "tools.slides"], "they are built all the same"
+    assert [command for (command, *_), _ in started.commands] == ["tools.book", "tools.slides"], "these need none"
     assert tasks.main(["browser", "--no-skip"]) == 1
 
 

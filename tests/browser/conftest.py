@@ -30,7 +30,7 @@ Explorer(
     build,
     Slider("x", label="across", min=-2, max=2, step=0.1, start=0),
     Slider("y", label="up", min=-2, max=2, step=0.1, start=0),
-    Choice("colour", ["red", "green", "blue"], label="colour"),
+    Choice("colour", label="colour", options=["red", "green", "blue"], start="red"),
     Toggle("dashed", label="dashed", start=False),
     name="00-controls", point=("x", "y"), look_for="The dot.",
     alt="A dot at {x}, {y} and a {colour} line, dashed: {dashed}",

@@ -26,7 +26,7 @@ HTML = BUILD / "html"
 
 
 def main(names: Sequence[str]) -> int:
-    """Execute, assemble, build, look; the exit status is 1 when one of them finds something wrong, 2 for a wrong name."""
+    """Execute, assemble, build, look; the exit status is 1 where something is wrong, 2 for a wrong name."""
     started = time.monotonic()
     try:
         chapters = collect(names)

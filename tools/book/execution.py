@@ -58,7 +58,7 @@ def collect(names: Sequence[str] = ()) -> list[Executed]:
 
 
 def stored(path: Path) -> Executed:
-    """A chapter with the outputs that the repository has of it: an explorer is its first picture, and standing still."""
+    """A chapter with the outputs that the repository has of it: an explorer is its first picture."""
     return Executed(path, nbformat.read(path, as_version=4), {}, 0.0, [])
 
 
