@@ -12,6 +12,7 @@ import math
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
@@ -77,6 +78,21 @@ def pytest_configure(config):
         return text_within_tolerance(text, self.cell.metadata.get("tags", [])) if isinstance(text, str) else text
 
     IPyNbCell.sanitize = sanitize
+
+
+# Tests that take a minute and more: with the notebooks they come first, so that no worker is left with one of them.
+LONG = ("test_experiments.py", "test_run.py", "test_bench.py", "test_nbval.py")
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first: the notebooks, those with most cells before, then the tests that take long."""
+    length = Counter(item.path for item in items)
+
+    def turn(item):
+        path = item.path
+        return (path.suffix != ".ipynb" and path.name not in LONG, -length[path] * (path.suffix == ".ipynb"), path.name)
+
+    items.sort(key=turn)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from helpers.lesson import still  # noqa: E402
+from helpers.lesson.explorer import still  # noqa: E402
 
 project = "Neural networks as differential equations"
 html_title = project
@@ -87,7 +87,9 @@ def give_captions_a_level(app, page, template, context, doctree):
 
 
 # A link that is one formula and nothing else: its address, and the formula.
-SIGN = re.compile(r'<a class="reference internal" (href="[^"]*#sign-[^"]*")>((?:<span[^>]*>)+\\\(([^<]*?)\\\)(?:</span>)+</a>)')
+SIGN = re.compile(
+    r'<a class="reference internal" (href="[^"]*#sign-[^"]*")>((?:<span[^>]*>)+\\\(([^<]*?)\\\)(?:</span>)+</a>)'
+)
 
 
 def name_the_links_of_signs(app, page, template, context, doctree):

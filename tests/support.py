@@ -1,4 +1,4 @@
-"""What the tests of several floors share: devices and dtypes that exist here, and how examples are drawn."""
+"""What several tests share: devices and dtypes that exist here, how examples are drawn, a figure and its words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 
 import torch
 from hypothesis import settings
+from matplotlib.figure import Figure
 
 # HELPERS_DEVICE=cpu means: leave a GPU alone, also where there is one
 DEVICES = ["cpu"]
@@ -16,3 +17,11 @@ DTYPES = [torch.float32, torch.float64]
 # the same examples on every machine and in every run, and no verdict that depends on how busy the machine is
 settings.register_profile("reproducible", derandomize=True, deadline=None, database=None)
 settings.load_profile("reproducible")
+
+
+def drawn(picture):
+    """Draw it, and hand on its text alternative."""
+    figure, alt = picture
+    assert isinstance(figure, Figure)
+    figure.canvas.draw()
+    return alt

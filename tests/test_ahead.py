@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from helpers.lesson import ahead
-from helpers.lesson.ahead import Ahead
+from helpers.lesson.explorer import ahead
+from helpers.lesson.explorer.ahead import Ahead
 
 
 class Painter:

@@ -289,14 +289,22 @@ def test_a_verdict_has_one_of_four_kinds():
 
 
 def modules():
-    """Every module of helpers/exercises."""
-    package = importlib.import_module("helpers.exercises")
-    return [
-        importlib.import_module(m.name) for m in pkgutil.iter_modules(package.__path__, "helpers.exercises.")
-    ]
+    """The exercises of every chapter."""
+    package = importlib.import_module("helpers.chapters")
+    found = [f"helpers.chapters.{m.name}.exercises" for m in pkgutil.iter_modules(package.__path__) if m.ispkg]
+    return [importlib.import_module(name) for name in found]
 
 
-EXERCISES = [exercise for module in modules() for exercise in module.exercises.values()]
+EXERCISES = [
+    pytest.param(exercise, id=f"{module.__name__.split('.')[2]}-{exercise.id}")
+    for module in modules()
+    for exercise in module.exercises.values()
+]
+MISTAKES = [
+    pytest.param(*param.values, mistake, id=f"{param.id}-{i}")
+    for param in EXERCISES
+    for i, mistake in enumerate(param.values[0].wrong, 1)
+]
 
 
 def test_a_module_holds_the_exercises_of_one_chapter_by_their_ids():
@@ -309,7 +317,7 @@ def test_a_module_holds_the_exercises_of_one_chapter_by_their_ids():
     assert chapters and len(set(chapters)) == len(chapters)
 
 
-@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.id)
+@pytest.mark.parametrize("exercise", EXERCISES)
 def test_solution_is_right_and_stub_is_not_started(exercise):
     assert exercise.check(exercise.solution).kind == "right"
     assert exercise.check(...).kind == "not started"
@@ -317,11 +325,7 @@ def test_solution_is_right_and_stub_is_not_started(exercise):
         assert exercise.check(lambda *arguments: ...).kind == "not started"
 
 
-@pytest.mark.parametrize(
-    ("exercise", "mistake"),
-    [(e, m) for e in EXERCISES for m in e.wrong],
-    ids=lambda v: getattr(v, "id", None),
-)
+@pytest.mark.parametrize(("exercise", "mistake"), MISTAKES)
 def test_every_likely_mistake_is_named(exercise, mistake):
     verdict = exercise.check(exercise.wrong[mistake])
     assert verdict.kind == "wrong value" and mistake in verdict.message

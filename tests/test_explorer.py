@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from helpers.lesson import Choice, Explorer, Slider, Toggle, show
-from helpers.lesson.canvas import Canvas
-from helpers.lesson.driving import DriveError, states_of
-from helpers.lesson.png import encode_fast, encode_small
+from helpers.lesson.explorer.canvas import Canvas
+from helpers.lesson.explorer.driving import DriveError, states_of
+from helpers.lesson.explorer.png import encode_fast, encode_small
 
 x = np.linspace(0, 1, 60)
 

@@ -225,6 +225,11 @@ BROKEN = {
         edit("answer = 1", metadata={"tags": ["solution"], "helpers": {"stub": "="}}),
         "stub is not Python",
     ),
+    "a wide line": (edit("answer = 1", source="answer = 1  # " + "x" * 100), "characters, more than 100"),
+    "a wide stub": (
+        edit("answer = 1", metadata={"tags": ["solution"], "helpers": {"stub": "answer = ...  # " + "x" * 100}}),
+        "characters, more than 100",
+    ),
     "no check": (drop('"7.5"].check'), "is a solution that no cell checks"),
     "no check between": (drop('"7.2"].check'), "is a solution that no cell checks before the next"),
     "no solution": (drop("answer = 2"), "checks an exercise without a solution before it"),
@@ -252,6 +257,19 @@ def test_every_rule_was_seen_to_find_something(tmp_path):
         path.write_text(json.dumps(notebook), encoding="utf-8")
         silent -= {rule for rule in silent if list(rule(Chapter.read(path)))}
     assert not silent
+
+
+def test_a_draft_need_not_be_whole_and_is_held_to_everything_else(found):
+    notebook = good()
+    notebook.cells = [c for c in notebook.cells if "claim(" not in c.source and "Explorer(" not in c.source]
+    notebook.cells[1].source = "x = 1  # " + "x" * 100
+    of_a_chapter = found(notebook)
+    notebook.metadata["helpers"] = {"draft": True}
+    of_a_draft = found(notebook)
+    for told in ("claims, at least", "a line, not"):
+        assert any(told in line for line in of_a_chapter), told
+    assert not any("at least" in line or "a line, not" in line for line in of_a_draft)
+    assert any("more than 100" in line for line in of_a_draft)
 
 
 def test_a_file_without_a_number_is_found_out(found):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from helpers.lesson import Choice, Explorer, Slider
-from helpers.lesson.plane import plane
+from helpers.lesson.explorer.plane import plane
 
 
 def picture(fig):

@@ -11,7 +11,7 @@ import nbformat
 import pytest
 import yaml
 
-from helpers.figures.start_here import CARDS
+from helpers.chapters.ch00_start_here.cards import CARDS
 from tools import bibliography
 from tools.bibliography import BibliographyError, markdown
 from tools.process import ROOT

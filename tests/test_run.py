@@ -380,6 +380,22 @@ def test_options_go_to_pytest(monkeypatch, options, last):
     assert name == "pytest" and words[-len(last) :] == last and set(options) <= set(words)
 
 
+def test_a_number_runs_a_chapter_with_its_own_tests_and_records(monkeypatch):
+    monkeypatch.setattr(testing, "empty_records", lambda: None)
+    monkeypatch.setattr(testing, "call", taken := Steps())
+    assert testing.run(Path("python"), ["01"]) == 0
+    (_, first, _), (name, records, _) = taken.taken
+    assert {"notebooks/01_resnet_as_euler.ipynb", "tests/test_ch01_resnet_as_euler.py"} <= set(first)
+    assert "tests" not in first and "notebooks" not in first and "01_resnet_as_euler" in first
+    assert name == "records" and "01_resnet_as_euler" in records
+
+
+def test_a_chapter_that_is_not_there_is_said(monkeypatch, capsys):
+    monkeypatch.setattr(testing, "call", taken := Steps())
+    assert testing.run(Path("python"), ["77"]) == 2 and not taken.taken
+    assert "there is no notebook '77'" in capsys.readouterr().err
+
+
 def test_stored_numbers_are_held_to_the_letter_on_linux():
     assert "--nbval" in testing.comparison("linux") and "--nbval-lax" not in testing.comparison("linux")
     assert "--nbval-lax" in testing.comparison("win32") and "--nbval" not in testing.comparison("darwin")

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.lesson import Choice, Explorer, Slider, Toggle, still
-from helpers.lesson.driving import DriveError
+from helpers.lesson.explorer import Choice, Explorer, Slider, Toggle, still
+from helpers.lesson.explorer.driving import DriveError
 
 X = np.linspace(0, 1, 50)
 

@@ -24,9 +24,9 @@ import nbformat
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
+from tools.chapters import NOTEBOOKS, choose
 from tools.process import ROOT, notebook_environment
 
-NOTEBOOKS = ROOT / "notebooks"
 CELL_SECONDS = 600
 README_PICTURE, README_TAG = ROOT / "README.png", "readme"  # the README shows the picture of the cell so tagged
 # One instruction set and order of summation, so that two machines draw the same pixels. `test` must not pin
@@ -50,28 +50,6 @@ TRACES = {
 
 class Refused(Exception):
     """An output cannot be stored; the text names the cell and the reason."""
-
-
-def choose(names: Sequence[str], folder: Path = NOTEBOOKS) -> list[Path]:
-    """The notebooks that the arguments mean; all when there is no argument.
-
-    Args:
-        names: beginnings of names (`01`, `01_resnet_as_euler`), file names, or paths.
-        folder: where the notebooks are.
-
-    Raises:
-        ValueError: a name fits no notebook.
-    """
-    there = sorted(folder.glob("*.ipynb"))
-    chosen = []
-    for name in names:
-        fitting = [path for path in there if path.resolve() == Path(name).resolve()]
-        fitting = fitting or [path for path in there if path.name.startswith(name)]
-        if not fitting:
-            known = ", ".join(path.stem for path in there) or "none"
-            raise ValueError(f"there is no notebook {name!r}; those there are: {known}")
-        chosen += fitting
-    return sorted(set(chosen)) if names else there
 
 
 def execute(notebook: NotebookNode, folder: Path, **variables: str) -> dict[str, float]:

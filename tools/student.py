@@ -25,15 +25,16 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
+from tools.chapters import choose
 from tools.process import ROOT
-from tools.refresh import choose, write
+from tools.refresh import write
 
 if TYPE_CHECKING:
     from helpers.lesson import Exercise
 
 STUDENT = ROOT / "student"
 OPTIONS = {"--fresh", "--quiet"}
-IMPORT = re.compile(r"^from (helpers\.exercises\.\w+) import exercises$", re.M)
+IMPORT = re.compile(r"^from (helpers\.chapters\.\w+\.exercises) import exercises$", re.M)
 CHECK = re.compile(r"""exercises\[["'](\d+\.\d+)["']\]\.check\(""")
 WELCOME = (
     "*This is your working copy: write in it, run it, save it; nothing overwrites your work. "

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools.chapters import choose
 from tools.process import ROOT, call, notebook_environment
 
 # --dist loadfile: a notebook's cells must stay together, in order
-NBVAL = ["-n", "2", "--dist", "loadfile", "--nbval-current-env", "--nbval-sanitize-with", "tests/nbval.cfg"]
+# --no-loadscope-reorder: files start in the order of `conftest.py`, which has those first that take long
+WORKERS = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+NBVAL = [*WORKERS, "--nbval-current-env", "--nbval-sanitize-with", "tests/nbval.cfg"]
 TIMEOUT = ["--nbval-cell-timeout", "300"]
 
 
@@ -33,6 +37,24 @@ def names_a_path(arguments: Sequence[str]) -> bool:
     return any((ROOT / part.split("::")[0]).exists() for part in arguments if not part.startswith("-"))
 
 
+def of_chapters(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What pytest is given for arguments that name chapters by their number ("01"): files, and what to choose of them.
+
+    Returns:
+        The notebooks with the tests of their pictures, exercises and stored form; the option that leaves out other
+        chapters. Both are empty where an argument is something else, or nothing was given.
+
+    Raises:
+        ValueError: there is no chapter of this number.
+    """
+    if not arguments or not all(re.fullmatch(r"\d\d", name) for name in arguments):
+        return [], []
+    names = [path.stem for path in choose(arguments)]
+    files = [f"notebooks/{name}.ipynb" for name in names]
+    files += [f"tests/test_ch{name}.py" for name in names if (ROOT / f"tests/test_ch{name}.py").exists()]
+    return [*files, "tests/test_notebooks.py", "tests/test_exercises.py"], ["-k", " or ".join(names)]
+
+
 def empty_records() -> None:
     """Remove the records of earlier runs, so that a claim no longer made cannot count as checked."""
     build = Path(os.environ.get("HELPERS_BUILD") or ROOT / "build")
@@ -45,11 +67,12 @@ def run(python: Path, arguments: Sequence[str]) -> int:
 
     Args:
         python: the interpreter of the environment.
-        arguments: options for pytest. A run with options may be a part of the whole, so then lint and the
-            checks over all records are left out.
+        arguments: numbers of chapters ("01"), which then run with their own tests and the checks over their records;
+            or options for pytest. A run with options may be a part of the whole, so then lint and the checks over all
+            records are left out.
 
     Returns:
-        0 when every step passed, else 1.
+        0 when every step passed, 2 for a chapter that is not there, else 1.
     """
     started = time.monotonic()
     env = notebook_environment(HELPERS_DRIVE="1")
@@ -62,16 +85,22 @@ def run(python: Path, arguments: Sequence[str]) -> int:
         outcome[name] = "passed" if status == 0 else "FAILED"
         return status
 
+    try:
+        files, chosen = of_chapters(arguments)
+    except ValueError as error:
+        print(f"test: {error}", file=sys.stderr)
+        return 2
     if not arguments:
         step("lint", [python, "-m", "ruff", "check", "."])
     empty_records()
-    where = [] if names_a_path(arguments) else ["tests", "notebooks"]
-    choice = ["-m", "not after_notebooks", *arguments, *where]
+    where = [] if files or names_a_path(arguments) else ["tests", "notebooks"]
+    options = [*chosen, *files] if files else arguments
+    choice = ["-m", "not after_notebooks", *options, *where]
     status = step("tests and notebooks", [*pytest, *comparison(sys.platform), *choice])
-    if arguments:
+    if arguments and not files:
         outcome["lint, checks over all records"] = "left out, as pytest was given options"
     elif status in (0, 1):
-        step("records", [*pytest, "-m", "after_notebooks", "tests"])
+        step("records", [*pytest, "-m", "after_notebooks", *chosen, "tests/test_records.py"])
     else:
         outcome["records"] = "left out, as the notebooks did not all run"
     summary = "; ".join(f"{name}: {result}" for name, result in outcome.items())

@@ -1,7 +1,6 @@
 """What a lesson needs: pictures with controls, claims that are checked, exercises that answer back."""
 
 from helpers.lesson.claim import ClaimFailed, claim
-from helpers.lesson.controls import Choice, Slider, Toggle
 from helpers.lesson.exercise import (
     Exercise,
     Verdict,
@@ -10,7 +9,7 @@ from helpers.lesson.exercise import (
     same_number,
     same_option,
 )
-from helpers.lesson.explorer import Explorer
+from helpers.lesson.explorer import Choice, Explorer, Slider, Toggle
 from helpers.lesson.show import show
 
 __all__ = [

@@ -6,7 +6,7 @@
 An answer that runs for ever is stopped like every cell, by the button ■ or *Kernel → Interrupt*; the verdict then
 says where it was.
 
-A chapter declares its exercises in ``helpers/exercises/``, each with its solution and the wrong answers that
+A chapter declares its exercises in its folder, ``helpers/chapters/``, each with its solution and the wrong answers that
 students are likely to give. The same wrong answers serve twice: the check recognises them, and a test sees
 that it does.
 """

@@ -8,9 +8,10 @@ from matplotlib import pyplot
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from helpers.lesson.png import encode_small
+from helpers.lesson.explorer.canvas import DPI
+from helpers.lesson.explorer.png import encode_small
 
-DPI, DENSITY = 110, 1.5  # of the page, and pixels of the picture per pixel of the page: crisp, and still small
+DENSITY = 1.5  # pixels of the picture per pixel of the page: crisp, and still small
 
 
 def show(figure: Figure, alt: str) -> None:

@@ -28,8 +28,8 @@ CONTROLS = [
     return update
 Explorer(
     build,
-    Slider("x", label="across", min=-2, max=2, step=0.1, start=0),
-    Slider("y", label="up", min=-2, max=2, step=0.1, start=0),
+    Slider("x", label="across", min=-2, max=2, step=0.1, start=0, grid=3),
+    Slider("y", label="up", min=-2, max=2, step=0.1, start=0, grid=3),
     Choice("colour", label="colour", options=["red", "green", "blue"], start="red"),
     Toggle("dashed", label="dashed", start=False),
     name="00-controls", point=("x", "y"), look_for="The dot.",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.lesson import still
+from helpers.lesson.explorer import still
 from tests.browser.visit import Visit, visited
 from tools.process import ROOT
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from tools.chapters import choose
 from tools.process import ROOT
-from tools.refresh import choose, execute, write
+from tools.refresh import execute, write
 
 BUILD = ROOT / "build" / "book"
 AT_ONCE = 2  # a kernel uses one thread, and half a gigabyte

@@ -19,7 +19,7 @@ from string import Template
 
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from helpers.lesson import still
+from helpers.lesson.explorer import still
 from tools.book import site
 from tools.book.execution import Executed, collect
 from tools.process import ROOT

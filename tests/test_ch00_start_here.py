@@ -13,67 +13,69 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from helpers.figures import start_here as pictures
+from helpers.chapters import written
+from helpers.chapters.ch00_start_here import cards, dynamics
+from helpers.chapters.ch00_start_here import figures as pictures
 from helpers.figures import style
 from helpers.solvers.analysis import observed_order
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-PLACES = list(product(pictures.FAMILIES, pictures.LEVELS, pictures.QUESTIONS))
+PLACES = list(product(cards.FAMILIES, cards.LEVELS, cards.QUESTIONS))
 
 
 @pytest.fixture
 def points():
-    return np.random.default_rng(1).normal(pictures.CENTRE, 1.0, (pictures.POINTS, 2))
+    return np.random.default_rng(1).normal(dynamics.CENTRE, 1.0, (dynamics.POINTS, 2))
 
 
 # --- one cloud, four dynamics -------------------------------------------------------------------------------------
 
 
 def test_the_exact_flow_solves_the_equation_of_the_whirl(points):
-    slope = (pictures.whirled(points, 0.7 + 1e-5) - pictures.whirled(points, 0.7 - 1e-5)) / 2e-5
-    assert slope == pytest.approx(pictures.whirl(pictures.whirled(points, 0.7)), abs=1e-8)
-    assert pictures.whirled(points, 0.0) == pytest.approx(points)
+    slope = (dynamics.whirled(points, 0.7 + 1e-5) - dynamics.whirled(points, 0.7 - 1e-5)) / 2e-5
+    assert slope == pytest.approx(dynamics.whirl(dynamics.whirled(points, 0.7)), abs=1e-8)
+    assert dynamics.whirled(points, 0.0) == pytest.approx(points)
 
 
 def test_residual_blocks_converge_to_the_flow_like_euler(points):
     steps = [8, 16, 32, 64]
-    errors = [np.abs(pictures.residual_walk(points, 1.0, n) - pictures.whirled(points, 1.0)).max() for n in steps]
+    errors = [np.abs(dynamics.residual_walk(points, 1.0, n) - dynamics.whirled(points, 1.0)).max() for n in steps]
     assert observed_order(steps, errors) == pytest.approx(1.0, abs=0.1)
 
 
 def test_the_brownian_path_does_not_depend_on_the_number_of_steps(points):
     far = points + 100  # where the whirl is still, only the noise moves them
-    ends = [pictures.residual_walk(far, 2.0, n, noise=0.5) - far for n in (1, 4, 64)]
+    ends = [dynamics.residual_walk(far, 2.0, n, noise=0.5) - far for n in (1, 4, 64)]
     assert ends[1] == pytest.approx(ends[0]) and ends[2] == pytest.approx(ends[0])
     assert ends[0].std() == pytest.approx(0.5 * 2**0.5, rel=0.1)
 
 
 @pytest.mark.parametrize("layers", [1, 8, 9])
 def test_heat_in_fourier_modes_is_a_stack_of_convolutions(layers):
-    u = pictures.heated(0.0, 1)
+    u = dynamics.heated(0.0, 1)
     for _ in range(layers):
         around = sum(np.roll(u, shift, axis) for shift in (1, -1) for axis in (0, 1))
         u = u + 2.0 / layers * (around - 4 * u)
-    assert pictures.heated(2.0, layers) == pytest.approx(u, abs=1e-6)
+    assert dynamics.heated(2.0, layers) == pytest.approx(u, abs=1e-6)
 
 
 def test_heat_is_calm_up_to_a_quarter_and_keeps_the_number_of_points():
-    start = pictures.heated(0.0, 1)
-    assert start.sum() == pytest.approx(pictures.POINTS)
+    start = dynamics.heated(0.0, 1)
+    assert start.sum() == pytest.approx(dynamics.POINTS)
     for time, layers in ((4.0, 16), (0.25, 1)):
-        calm = pictures.heated(time, layers)
-        assert np.linalg.norm(calm) < np.linalg.norm(start) and calm.sum() == pytest.approx(pictures.POINTS)
-    assert np.linalg.norm(pictures.heated(4.0, 8)) > 100 * np.linalg.norm(start)
+        calm = dynamics.heated(time, layers)
+        assert np.linalg.norm(calm) < np.linalg.norm(start) and calm.sum() == pytest.approx(dynamics.POINTS)
+    assert np.linalg.norm(dynamics.heated(4.0, 8)) > 100 * np.linalg.norm(start)
 
 
 def test_the_state_solves_its_equation_for_the_held_input():
-    times, held, state = pictures.remembered(3.0, 2.0, samples=1)
+    times, held, state = dynamics.remembered(3.0, 2.0, samples=1)
     assert state == pytest.approx(held[0] * (1 - np.exp(-3.0 * 2.0 * times)))
-    times, held, state = pictures.remembered(3.0, 2.0, samples=8)
+    times, held, state = dynamics.remembered(3.0, 2.0, samples=8)
     k = len(held) // 8 * np.arange(9)  # at the samples: the zero-order-hold recurrence
     keep = np.exp(-3.0 * 2.0 / 8)
     assert state[k[1:]] == pytest.approx(keep * state[k[:-1]] + (1 - keep) * held[k[:-1]])
-    _, finely_held, _ = pictures.remembered(3.0, 2.0, samples=64)
+    _, finely_held, _ = dynamics.remembered(3.0, 2.0, samples=64)
     assert held[k[:-1]] == pytest.approx(finely_held[k[:-1]])
 
 
@@ -110,23 +112,23 @@ def test_tour():
 
 
 def test_every_card_stands_on_the_map():
-    assert set(pictures.CARDS) <= set(PLACES)
+    assert set(cards.CARDS) <= set(PLACES)
 
 
 @pytest.mark.parametrize("place", PLACES, ids="-".join)
 def test_a_place_names_its_papers_or_says_that_nothing_is_known(place):
-    card = pictures.card(*place)
-    assert card.headline.endswith(".") and card.text.endswith(".")
-    if card.keyword:
-        papers = card.papers.split("; ")
+    known = cards.card(*place)
+    assert known.headline.endswith(".") and known.text.endswith(".")
+    if known.keyword:
+        papers = known.papers.split("; ")
         assert all(re.search(r"20\d\d( \(arXiv \d{4}\.\d{5}\))?$", paper) for paper in papers)
         assert any("arXiv" in paper for paper in papers)
     else:
-        assert card.headline == "Nothing known to us." and not card.papers and card.chapter is None
+        assert known.headline == "Nothing known to us." and not known.papers and known.chapter is None
 
 
 def test_keywords_are_different():
-    keywords = [card.keyword for card in pictures.CARDS.values() if card.keyword]
+    keywords = [card.keyword for card in cards.CARDS.values() if card.keyword]
     assert len(set(keywords)) == len(keywords)
 
 
@@ -152,21 +154,21 @@ def test_every_card_fits_its_page_and_says_what_the_alternative_says():
 
 def in_words():
     """The cell below the map, made from the cards: a headline, the papers and the chapter of every place."""
-    files = {int(path.name[:2]): path.name for path in NOTEBOOKS.glob("*.ipynb")}
+    files = written()
     lines = ["### The map in words"]
-    for family, (name, _) in pictures.FAMILIES.items():
+    for family, (name, _) in cards.FAMILIES.items():
         lines += ["", f"**{name[0].upper()}{name[1:]}**", ""]
-        for level, question in product(pictures.LEVELS, pictures.QUESTIONS):
-            card = pictures.card(family, level, question)
-            papers = [paper.partition(" (arXiv")[0] for paper in card.papers.split("; ") if paper]
+        for level, question in product(cards.LEVELS, cards.QUESTIONS):
+            known = cards.card(family, level, question)
+            papers = [paper.partition(" (arXiv")[0] for paper in known.papers.split("; ") if paper]
             # the key of a citation: its first author, and the year
             keys = [re.sub(r"( et al\.|,| &).*(?= \d{4})", "", paper).replace(" ", "").lower() for paper in papers]
             found = "; ".join(f"[{p}](../book/bibliography.md#{key})" for p, key in zip(papers, keys, strict=True))
-            n = card.chapter
+            n = known.chapter
             goes_on = f"[chapter {n}]({files[n]})" if n in files else f"chapter {n}, to come"
             more = f" {found}." + (f" → {goes_on}" if n is not None else "") if found else ""
-            place = f"*{level} · {question}*" + (f", **{card.keyword}**" if card.keyword else "")
-            lines.append(f"- {place}: {card.headline}{more}")
+            place = f"*{level} · {question}*" + (f", **{known.keyword}**" if known.keyword else "")
+            lines.append(f"- {place}: {known.headline}{more}")
     return "\n".join(lines)
 
 
@@ -176,17 +178,13 @@ def test_the_map_in_words_says_what_the_cards_say():
     assert cell == in_words()
 
 
-def test_the_map_knows_which_chapters_exist():
-    assert set(pictures.WRITTEN) == {int(path.name[:2]) for path in NOTEBOOKS.glob("*.ipynb")}
-
-
 def test_the_page_links_every_chapter_that_exists_and_announces_the_others():
     notebook = nbformat.read(NOTEBOOKS / "00_start_here.ipynb", as_version=4)
     (table,) = [c.source for c in notebook.cells if "| chapter | what it asks" in c.source]
     rows = {int(n): rest for n, rest in re.findall(r"^\| (\d) · (.*)$", table, flags=re.M)}
     assert sorted(rows) == list(range(10))
     for number, row in rows.items():
-        files = [path.name for path in NOTEBOOKS.glob(f"{number:02d}_*.ipynb")]
+        file = written().get(number)
         if number:
-            assert ("(to come)" in row) == (not files), row
-            assert not files or f"]({files[0]})" in row, row
+            assert ("(to come)" in row) == (file is None), row
+            assert file is None or f"]({file})" in row, row

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from helpers.lesson import panels
+from helpers.lesson.explorer import panels
 
 
 class DriveError(AssertionError):

@@ -16,7 +16,7 @@ from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from helpers.lesson import painting
+from helpers.lesson.explorer import painting
 
 DPI = 110  # dots of the picture per inch of the figure, at scale 1
 

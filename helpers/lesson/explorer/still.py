@@ -22,8 +22,8 @@ import numpy as np
 from PIL import Image
 from sklearn.cluster import KMeans
 
-from helpers.lesson.panels import parts, states
-from helpers.lesson.plane import plane
+from helpers.lesson.explorer.panels import parts, states
+from helpers.lesson.explorer.plane import plane
 
 HERE = Path(__file__).parent
 BUDGET = 1_500_000  # bytes that an explorer may add to its page

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from helpers.lesson.controls import Control, Slider
+from helpers.lesson.explorer.controls import Control, Slider
 
 
 def plane(explorer, values: Callable[[Control], Sequence]) -> dict:

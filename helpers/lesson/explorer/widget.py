@@ -31,13 +31,13 @@ import anywidget
 import traitlets
 from matplotlib.axes import Axes
 
-from helpers.lesson import still as kernelless
-from helpers.lesson.ahead import Ahead
-from helpers.lesson.canvas import DPI, Canvas
-from helpers.lesson.controls import Control
-from helpers.lesson.driving import drive
-from helpers.lesson.plane import check_point, plane
-from helpers.lesson.png import encode_fast, encode_small
+from helpers.lesson.explorer import still as kernelless
+from helpers.lesson.explorer.ahead import Ahead
+from helpers.lesson.explorer.canvas import DPI, Canvas
+from helpers.lesson.explorer.controls import Control
+from helpers.lesson.explorer.driving import drive
+from helpers.lesson.explorer.plane import check_point, plane
+from helpers.lesson.explorer.png import encode_fast, encode_small
 from helpers.lesson.records import write_record
 
 HERE = Path(__file__).parent

@@ -1,0 +1,1 @@
+"""Chapter 00, the map of the survey."""
