@@ -8,6 +8,7 @@ of a machine.
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import statistics
 from collections.abc import Callable, Iterator
@@ -277,11 +278,22 @@ def names_belong_to_the_chapter(chapter):
     ):
         if None in names:
             yield f"the id of every {kind} must be written out, as a string"
+        begins = "E" if kind == "exercise" else ""
         for name in filter(None, names):
-            if not re.match(r"\d+", name) or int(re.match(r"\d+", name)[0]) != chapter.number:
-                yield f"{kind} {name} does not begin with the number of the chapter"
+            number = re.match(begins + r"(\d+)", name)
+            if not number or int(number[1]) != chapter.number:
+                yield f"{kind} {name} does not begin with {begins and 'E and '}the number of the chapter"
         for name in _repeats([n for n in names if n]):
             yield f"{kind} {name} occurs more than once"
+
+
+@rule
+def claims_and_exercises_are_counted_upwards(chapter):
+    for kind in ("claims", "exercises"):
+        numbers = [int(name.rpartition(".")[2]) for name in getattr(chapter, kind) if name and name[-1].isdigit()]
+        for before, after in itertools.pairwise(numbers):
+            if after <= before:
+                yield f"{kind}: number {after} comes after {before}; they are counted as they appear"
 
 
 @rule

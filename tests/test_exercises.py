@@ -16,7 +16,7 @@ def declared(**changed):
     """An exercise about a number, unless told otherwise."""
     return Exercise(
         **{
-            "id": "1.1",
+            "id": "E1.1",
             "title": "The order of Heun's method",
             "level": "compute",
             "hints": ("Halve the step.", "Compare $e(h)$ with $e(h/2)$."),
@@ -64,7 +64,7 @@ def about_a_function(**changed):
         (
             5.0,
             "wrong value",
-            "differs from the right one by 1.5e+02 % of it. A hint may help: exercises['1.1'].hint(1)",
+            "differs from the right one by 1.5e+02 % of it. A hint may help: exercises['E1.1'].hint(1)",
         ),
         (float("nan"), "wrong value", "not finite"),
         ("2", "wrong type or shape", "A number is asked for; your answer is '2' (str)."),
@@ -264,7 +264,7 @@ def test_hints():
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"id": "E1"}, "id must be chapter and number"),
+        ({"id": "E1"}, "id must be E, chapter and number"),
         ({"title": ""}, "title must not be empty"),
         ({"level": "easy"}, "level must be one of recall, compute, derive, extend"),
         ({"hints": ("one",)}, "hints must be two sentences"),
@@ -311,7 +311,7 @@ def test_a_module_holds_the_exercises_of_one_chapter_by_their_ids():
     chapters = []
     for module in modules():
         assert all(key == exercise.id for key, exercise in module.exercises.items())
-        (chapter,) = {exercise.id.split(".")[0] for exercise in module.exercises.values()}
+        (chapter,) = {exercise.id.removeprefix("E").split(".")[0] for exercise in module.exercises.values()}
         chapters.append(chapter)
         assert len(module.exercises) >= (4 if int(chapter) == 0 else 5)
     assert chapters and len(set(chapters)) == len(chapters)

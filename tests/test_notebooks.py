@@ -51,7 +51,7 @@ def good(number="07"):
     cells += [code(f'Explorer(build, name="{number}-e{i}")', picture()) for i in range(1, 4)]
     for i in range(1, 6):
         cells += [code(f"answer = {i}", tags=["solution"], helpers={"stub": "answer = ..."})]
-        cells += [code(f'exercises["{n}.{i}"].check(answer)', tags=["check"])]
+        cells += [code(f'exercises["E{n}.{i}"].check(answer)', tags=["check"])]
     for count, cell in enumerate((c for c in cells if c.cell_type == "code"), 1):
         cell.execution_count = count
     return new_notebook(cells=cells, metadata={"kernelspec": KERNEL, "language_info": {"name": "python"}})
@@ -79,7 +79,7 @@ def test_the_map_may_hold_less(found):
     notebook.cells = [
         c
         for c in notebook.cells
-        if not any(s in c.source for s in ('"0.7"', '"0.8"', "e2", "e3", "= 5", '"0.5"].'))
+        if not any(s in c.source for s in ('"0.7"', '"0.8"', "e2", "e3", "= 5", '"E0.5"].'))
     ]
     notebook.cells[0].source = "# A map"
     for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), 1):
@@ -200,7 +200,7 @@ BROKEN = {
     "few claims": (drop('"7.8"'), "7 claims, at least 8"),
     "few explorers": (drop("e3"), "2 explorers, at least 3"),
     "few exercises": (
-        lambda notebook: (drop("answer = 5")(notebook), drop('"7.5"].check')(notebook)),
+        lambda notebook: (drop("answer = 5")(notebook), drop('"E7.5"].check')(notebook)),
         "4 exercises, at least 5",
     ),
     "a claim of another chapter": (
@@ -230,11 +230,11 @@ BROKEN = {
         edit("answer = 1", metadata={"tags": ["solution"], "helpers": {"stub": "answer = ...  # " + "x" * 100}}),
         "characters, more than 100",
     ),
-    "no check": (drop('"7.5"].check'), "is a solution that no cell checks"),
-    "no check between": (drop('"7.2"].check'), "is a solution that no cell checks before the next"),
+    "no check": (drop('"E7.5"].check'), "is a solution that no cell checks"),
+    "no check between": (drop('"E7.2"].check'), "is a solution that no cell checks before the next"),
     "no solution": (drop("answer = 2"), "checks an exercise without a solution before it"),
-    "an untagged check": (edit('"7.5"].check', metadata={}), "is not tagged 'check'"),
-    "a check of nothing": (say('"7.5"].check', source="answer"), "is tagged 'check' and checks nothing"),
+    "an untagged check": (edit('"E7.5"].check', metadata={}), "is not tagged 'check'"),
+    "a check of nothing": (say('"E7.5"].check', source="answer"), "is tagged 'check' and checks nothing"),
 }
 
 

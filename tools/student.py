@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 STUDENT = ROOT / "student"
 OPTIONS = {"--fresh", "--quiet"}
 IMPORT = re.compile(r"^from (helpers\.chapters\.\w+\.exercises) import exercises$", re.M)
-CHECK = re.compile(r"""exercises\[["'](\d+\.\d+)["']\]\.check\(""")
+CHECK = re.compile(r"""exercises\[["'](E\d+\.\d+)["']\]\.check\(""")
 WELCOME = (
     "*This is your working copy: write in it, run it, save it; nothing overwrites your work. "
     "[The solved chapter](../notebooks/{name}) has all results, and its solutions folded.*"

@@ -1,7 +1,7 @@
 """Exercises that answer back: two hints, an instant verdict that names the likely mistake, never a traceback.
 
-    exercises["1.1"].check(midpoint_step)      # a verdict, shown under the cell
-    exercises["1.1"].hint(1)
+    exercises["E1.1"].check(midpoint_step)      # a verdict, shown under the cell
+    exercises["E1.1"].hint(1)
 
 An answer that runs for ever is stopped like every cell, by the button ■ or *Kernel → Interrupt*; the verdict then
 says where it was.
@@ -96,7 +96,7 @@ class Exercise:
     """One exercise of a chapter.
 
     Args:
-        id: chapter and number, ``"1.1"``.
+        id: E, chapter and number, ``"E1.1"``: claims have the bare numbers.
         title: a few words.
         level: ``"recall"``, ``"compute"``, ``"derive"`` or ``"extend"``.
         hints: two; the first points the way, the second goes most of it.
@@ -122,8 +122,8 @@ class Exercise:
         solution: Any,
         wrong: Mapping[str, Any],
     ):
-        if not (isinstance(id, str) and re.fullmatch(r"\d+\.\d+", id)):
-            raise ValueError(f"Exercise: id must be chapter and number, such as '1.1', got {id!r}")
+        if not (isinstance(id, str) and re.fullmatch(r"E\d+\.\d+", id)):
+            raise ValueError(f"Exercise: id must be E, chapter and number, such as 'E1.1', got {id!r}")
         if not (isinstance(title, str) and title.strip()):
             raise ValueError(f"Exercise {id}: title must not be empty, got {title!r}")
         if level not in LEVELS:

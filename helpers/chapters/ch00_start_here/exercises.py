@@ -6,7 +6,7 @@ import torch
 
 from helpers.lesson import Exercise, Verdict, same_function, same_number, same_option
 
-# --- 0.1, eight architectures in the map --------------------------------------------------------------------------
+# --- E0.1, eight architectures in the map --------------------------------------------------------------------------
 
 KINDS = ("ODE", "SDE", "PDE", "CDE", "SSM", "generative")
 PLACES = {
@@ -54,7 +54,7 @@ def _kind(name):
     return next((kind for kind in KINDS if str(name).strip().casefold() == kind.casefold()), None)
 
 
-# --- 0.4, Euler's step --------------------------------------------------------------------------------------------
+# --- E0.4, Euler's step --------------------------------------------------------------------------------------------
 
 
 def _euler(field, x, h):
@@ -84,7 +84,7 @@ def _steps():
 
 EXERCISES = [
     Exercise(
-        "0.1",
+        "E0.1",
         "Eight architectures on the map",
         level="recall",
         hints=(
@@ -106,7 +106,7 @@ EXERCISES = [
         },
     ),
     Exercise(
-        "0.2",
+        "E0.2",
         "Which sentence is wrong?",
         level="recall",
         hints=(
@@ -127,7 +127,7 @@ EXERCISES = [
         },
     ),
     Exercise(
-        "0.3",
+        "E0.3",
         "On which side does Euler's method err?",
         level="derive",
         hints=(
@@ -143,7 +143,7 @@ EXERCISES = [
         },
     ),
     Exercise(
-        "0.4",
+        "E0.4",
         "The step in one line",
         level="compute",
         hints=(

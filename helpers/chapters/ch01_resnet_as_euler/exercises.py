@@ -7,7 +7,7 @@ import torch
 
 from helpers.lesson import Exercise, same_function, same_number, same_option
 
-# --- 1.2, the midpoint block --------------------------------------------------------------------------------------
+# --- E1.2, the midpoint block --------------------------------------------------------------------------------------
 
 
 def _midpoint(field, x, h):
@@ -43,7 +43,7 @@ def _states():
     return [(lambda x: torch.tanh(x @ weight), x, h) for h in (0.1, 0.7)]
 
 
-# --- 1.4, the inverse of a reversible block -----------------------------------------------------------------------
+# --- E1.4, the inverse of a reversible block -----------------------------------------------------------------------
 
 
 def _inverse(f, g, y1, y2):
@@ -76,7 +76,7 @@ def _halves():
     return [(torch.sin, torch.tanh, y1, y2), (torch.exp, torch.cos, y2, y1)]
 
 
-# --- 1.5, order on the line ---------------------------------------------------------------------------------------
+# --- E1.5, order on the line ---------------------------------------------------------------------------------------
 
 
 def _violations(flow, x):
@@ -105,7 +105,7 @@ def _maps():
     return [(each, x) for each in maps]
 
 
-# --- 1.6, an honest depth -----------------------------------------------------------------------------------------
+# --- E1.6, an honest depth -----------------------------------------------------------------------------------------
 
 
 def _honest(depths, same, fine):
@@ -144,7 +144,7 @@ def _tables():
     return [(depths, same.tolist(), (same - np.array(gap)).tolist()) for gap in gaps]  # lists, as in the notebook
 
 
-# --- 1.7, the adjoint by hand -------------------------------------------------------------------------------------
+# --- E1.7, the adjoint by hand -------------------------------------------------------------------------------------
 
 
 def _adjoint(c, y0, T):
@@ -174,7 +174,7 @@ def _state_for_adjoint(c, y0, T):
 
 EXERCISES = [
     Exercise(
-        "1.1",
+        "E1.1",
         "What makes a residual network an Euler method?",
         level="recall",
         hints=(
@@ -190,7 +190,7 @@ EXERCISES = [
         },
     ),
     Exercise(
-        "1.2",
+        "E1.2",
         "A residual block of second order",
         level="compute",
         hints=(
@@ -208,7 +208,7 @@ EXERCISES = [
         },
     ),
     Exercise(
-        "1.3",
+        "E1.3",
         "The multistep network of second order",
         level="derive",
         hints=(
@@ -224,7 +224,7 @@ EXERCISES = [
         },
     ),
     Exercise(
-        "1.4",
+        "E1.4",
         "Undo a reversible block",
         level="derive",
         hints=(
@@ -243,7 +243,7 @@ EXERCISES = [
         },
     ),
     Exercise(
-        "1.5",
+        "E1.5",
         "Does a map of the line keep its points in order?",
         level="compute",
         hints=(
@@ -260,7 +260,7 @@ EXERCISES = [
         },
     ),
     Exercise(
-        "1.6",
+        "E1.6",
         "From how many steps on is a trained network an honest flow?",
         level="extend",
         hints=(
@@ -276,7 +276,7 @@ EXERCISES = [
         },
     ),
     Exercise(
-        "1.7",
+        "E1.7",
         "The adjoint by hand",
         level="derive",
         hints=(
@@ -285,7 +285,7 @@ EXERCISES = [
         ),
         check=same_function(
             lambda: [(0.3, 2.0, 1.5), (-1.0, 0.7, 2.0)],
-            message="The product of adjoint and state is conserved: that is why claim 1.11 holds.",
+            message="The product of adjoint and state is conserved: that is why claim 1.25 holds.",
         ),
         solution=_adjoint,
         wrong={

@@ -8,7 +8,7 @@ from helpers.attacks import gaussian_noise, pgd
 from helpers.layers import certified_radius
 from helpers.lesson import Exercise, Verdict, call, same_function, same_option
 
-# --- 2.2, the longest step ----------------------------------------------------------------------------------------
+# --- E2.2, the longest step ----------------------------------------------------------------------------------------
 
 
 def _longest_step(gamma, omega):
@@ -27,7 +27,7 @@ def _by_modulus(gamma, omega):
     return 2 / (gamma**2 + omega**2) ** 0.5
 
 
-# --- 2.3, a symplectic step ---------------------------------------------------------------------------------------
+# --- E2.3, a symplectic step ---------------------------------------------------------------------------------------
 
 
 def _symplectic(grad_U, grad_T, q, p, h):
@@ -61,7 +61,7 @@ def _systems():
     return [(torch.sin, torch.tanh, q, p, h) for h in (0.1, 0.5)] + [(torch.tanh, lambda p: p, q, p, 0.3)]
 
 
-# --- 2.4, the power method ----------------------------------------------------------------------------------------
+# --- E2.4, the power method ----------------------------------------------------------------------------------------
 
 
 def _norm(W, v, n):
@@ -102,7 +102,7 @@ def _matrices():
     return [(each, v, n) for each, n in zip(W, (5, 20, 100), strict=True)]
 
 
-# --- 2.5, a certificate -------------------------------------------------------------------------------------------
+# --- E2.5, a certificate -------------------------------------------------------------------------------------------
 
 
 def _radius(z, W):
@@ -142,7 +142,7 @@ def _scores():
     return [*drawn, (z, spoilt), (z, near)]
 
 
-# --- 2.6, the log-norm --------------------------------------------------------------------------------------------
+# --- E2.6, the log-norm --------------------------------------------------------------------------------------------
 
 
 def _log_norm(A):
@@ -171,7 +171,7 @@ def _fields():
     return [(shear,), *((A,) for A in torch.randn(2, 4, 4, generator=draw, dtype=torch.float64))]
 
 
-# --- 2.7, an honest number ----------------------------------------------------------------------------------------
+# --- E2.7, an honest number ----------------------------------------------------------------------------------------
 
 
 def _honest(survived):
@@ -203,7 +203,7 @@ def _attacks():
     return [(one,), ({"exact": one["exact"]},)]
 
 
-# --- 2.8, a masked gradient ---------------------------------------------------------------------------------------
+# --- E2.8, a masked gradient ---------------------------------------------------------------------------------------
 
 SATURATION = 1e4
 NOTHING_MOVED = "Nothing has moved: your attack climbs by a gradient that is zero. Take that of unsaturated scores."
@@ -263,7 +263,7 @@ def _too_far(model, x, y, eps):
 
 EXERCISES = [
     Exercise(
-        "2.1",
+        "E2.1",
         "What does antisymmetry promise?",
         level="recall",
         hints=(
@@ -281,7 +281,7 @@ EXERCISES = [
         },
     ),
     Exercise(
-        "2.2",
+        "E2.2",
         "The longest step for a damped rotation",
         level="derive",
         hints=(
@@ -300,7 +300,7 @@ EXERCISES = [
         },
     ),
     Exercise(
-        "2.3",
+        "E2.3",
         "Make a step symplectic",
         level="compute",
         hints=(
@@ -319,7 +319,7 @@ EXERCISES = [
         },
     ),
     Exercise(
-        "2.4",
+        "E2.4",
         "The norm of a matrix, by the power method",
         level="compute",
         hints=(
@@ -338,7 +338,7 @@ EXERCISES = [
         },
     ),
     Exercise(
-        "2.5",
+        "E2.5",
         "Certify one image",
         level="derive",
         hints=(
@@ -355,7 +355,7 @@ EXERCISES = [
         },
     ),
     Exercise(
-        "2.6",
+        "E2.6",
         "How fast can a perturbation grow at once?",
         level="compute",
         hints=(
@@ -372,7 +372,7 @@ EXERCISES = [
         },
     ),
     Exercise(
-        "2.7",
+        "E2.7",
         "One number from several attacks",
         level="extend",
         hints=(
@@ -391,7 +391,7 @@ EXERCISES = [
         },
     ),
     Exercise(
-        "2.8",
+        "E2.8",
         "Break a classifier by changing only the gradient",
         level="extend",
         hints=(
