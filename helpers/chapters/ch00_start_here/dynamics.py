@@ -37,13 +37,11 @@ def whirled(x, time):
 def residual_walk(x, time, steps, noise=0.0):
     """x + h f(x) + noise · ΔW, `steps` times, f the whirl and h = time / steps.
 
-    The Brownian path is the same for every number of steps: coarse increments are sums of fine ones.
+    Every number of steps has a noise of its own: of one Brownian path the ends would settle as the steps shrink.
     """
     h = time / steps
-    fine = _unit_noise() * np.sqrt(time / MOST_STEPS)
-    increments = noise * fine.reshape(steps, -1, POINTS, 2).sum(1)
-    for increment in increments:
-        x = x + h * whirl(x) + increment
+    for kick in _unit_noise(steps):
+        x = x + h * whirl(x) + noise * np.sqrt(h) * kick
     return x
 
 
@@ -91,8 +89,8 @@ def off(end, time):
 
 
 @cache
-def _unit_noise():
-    return np.random.default_rng(0).standard_normal((MOST_STEPS, POINTS, 2))
+def _unit_noise(steps):
+    return np.random.default_rng([0, steps]).standard_normal((steps, POINTS, 2))
 
 
 @cache
