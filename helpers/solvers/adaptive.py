@@ -127,9 +127,9 @@ def _dense(tableau, slopes, y, h, theta):
     return combine(y, slopes, [(j, w) for j, w in enumerate(weights) if w], h)
 
 
-@torch.no_grad()
 def _first_step(tableau, func, t, y, slope, magnitude, length, control):
     """A first step size from the sizes of y, y' and y'' (Hairer, Nørsett & Wanner 1993, II.4). One evaluation."""
+    y, slope = y.detach(), slope.detach()
     scale = magnitude * control.rtol + control.atol
 
     def rms(x):
@@ -144,7 +144,7 @@ def _first_step(tableau, func, t, y, slope, magnitude, length, control):
     guess = min(guess, abs(length))
     h = math.copysign(guess, length)
     time = torch.tensor(t + h, dtype=magnitude.dtype, device=y.device)
-    second = rms(func(time, torch.add(y, slope, alpha=h)) - slope) / guess
+    second = rms(func(time, torch.add(y, slope, alpha=h)).detach() - slope) / guess
     if not math.isfinite(second):
         return guess
     largest = max(first, second)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 
 import torch
@@ -38,9 +38,10 @@ def pack(func, y0):
     """The field, the state and a function for the result, such that the steppers see one tensor with ≥ 1 axis."""
     if torch.is_tensor(y0):
         _check_state(y0, "y0")
+        func = _checked(func, y0)
         if y0.dim() > 0:
             return func, y0, lambda solution: solution
-        return _scalar(func), y0.unsqueeze(0), lambda solution: solution[:, 0]
+        return lambda t, y: func(t, y[0]).unsqueeze(0), y0.unsqueeze(0), lambda solution: solution[:, 0]
     if not isinstance(y0, tuple) or not y0:
         raise TypeError(f"y0 must be a tensor or a non-empty tuple of tensors; got {type(y0).__name__}")
     for i, part in enumerate(y0):
@@ -72,14 +73,23 @@ def pack(func, y0):
     return field, join(y0), split
 
 
-def _scalar(func):
-    """The field of a 0-d state, for a state with one axis."""
+def _checked(func, y0):
+    """The field, whose every answer is looked at; in Python alone, since it is done at every call."""
+    shape, dtype, device = y0.shape, y0.dtype, y0.device
+    versioned = not torch.is_inference_mode_enabled()
 
     def field(t, y):
-        slope = func(t, y[0])
+        slope = func(t, y)
         if not torch.is_tensor(slope):
             raise TypeError(f"func must return a tensor; got {type(slope).__name__}")
-        return slope.unsqueeze(0)
+        if slope.shape != shape:
+            raise ValueError(f"func must return the shape of y0, {tuple(shape)}; got {tuple(slope.shape)}")
+        if slope.dtype != dtype:
+            raise TypeError(f"func must return the dtype of y0, {dtype}; got {slope.dtype}")
+        if slope.device != device:
+            raise TypeError(f"func must return a tensor on the device of y0, {device}; got {slope.device}")
+        # written in place: it may be a buffer that the next call writes again, while this slope is still needed
+        return slope if versioned and slope._version == 0 else slope.clone()
 
     return field
 
@@ -94,18 +104,9 @@ def _check_state(y, name):
 
 
 def first_slope(func, t, y):
-    """func at the start, and the one place where what it returns is looked at."""
+    """func at the start."""
     real = y.real.dtype if y.is_complex() else y.dtype
-    slope = func(torch.tensor(t, dtype=real, device=y.device), y)
-    if not torch.is_tensor(slope):
-        raise TypeError(f"func must return a tensor; got {type(slope).__name__}")
-    if slope.shape != y.shape:
-        raise ValueError(f"func must return the shape of y0, {tuple(y.shape)}; got {tuple(slope.shape)}")
-    if slope.dtype != y.dtype:
-        raise TypeError(f"func must return the dtype of y0, {y.dtype}; got {slope.dtype}")
-    if slope.device != y.device:
-        raise TypeError(f"func must return a tensor on the device of y0, {y.device}; got {slope.device}")
-    return slope
+    return func(torch.tensor(t, dtype=real, device=y.device), y)
 
 
 def step_size(method, times, options, more=()):
@@ -194,29 +195,62 @@ def positive(value, name):
     return float(value)
 
 
-def parameters(func, slope, given):
-    """The tensors beside y that a gradient must reach: those given, or the parameters of a module.
-
-    A function that closes over others would lose their gradient without a word, so the graph of `slope`, f at a
-    detached y, is searched for them.
-    """
-    if given is not None:
-        given = tuple(given)  # a generator, such as module.parameters(), can be read only once
-        if not all(torch.is_tensor(p) and p.requires_grad for p in given):
-            raise ValueError("options['parameters'] must be a sequence of tensors that require a gradient")
-        return given
-    held = tuple(p for p in func.parameters() if p.requires_grad) if isinstance(func, torch.nn.Module) else ()
-    if not {id(p) for p in leaves(slope)} <= {id(p) for p in held}:
-        raise ValueError(
-            "func holds tensors that require a gradient and are not parameters of a module: make func an nn.Module, or "
-            "name them in options['parameters']"
+def parameters(func, given):
+    """The tensors beside y that a gradient must reach: the parameters of a module, and those given."""
+    if given is not None and (torch.is_tensor(given) or not isinstance(given, Iterable)):
+        raise TypeError(
+            f"options['parameters'] must be a sequence of tensors that require a gradient; got {type(given).__name__}"
         )
-    return held
+    given = tuple(given or ())  # a generator, such as module.parameters(), can be read only once
+    if not all(torch.is_tensor(p) and p.requires_grad for p in given):
+        raise ValueError(
+            "options['parameters'] must be a sequence of tensors that require a gradient; got "
+            f"{_describe(tuple(given))}"
+        )
+    own = tuple(p for p in func.parameters() if p.requires_grad) if isinstance(func, torch.nn.Module) else ()
+    return tuple({id(p): p for p in (*own, *given)}.values())
 
 
-def leaves(tensor):
-    """The leaf tensors that require a gradient and that `tensor` was computed from."""
-    found, seen, open_nodes = [], set(), [tensor.grad_fn]
+def accounted(func, held):
+    """The field, which refuses to compute with a tensor whose gradient would be lost without a word.
+
+    Where a solve without a graph calls it, nothing may require a gradient but y and what is in `held`.
+    """
+    known, stop = {id(p) for p in held}, {p.grad_fn for p in held} - {None}
+
+    def look(t, y, slope):
+        if not {id(p) for p in leaves(slope, stop)} <= known | {id(y)}:
+            raise ValueError(
+                "func holds tensors that require a gradient and are not parameters of a module: make func an nn.Module "
+                f"that has them, or name them in options['parameters']; got such a tensor at t = {float(t):.6g}"
+            )
+
+    return with_own_graph(func, look)
+
+
+def with_own_graph(func, look=None):
+    """The field for a solve without a graph, whose every call has one of its own: a field may differentiate inside.
+
+    Args:
+        look: called as look(t, y, slope) while that graph is there.
+    """
+
+    def field(t, y):
+        if torch.is_grad_enabled():
+            return func(t, y)
+        y = y.detach().requires_grad_()
+        with torch.enable_grad():
+            slope = func(t, y)
+        if look is not None:
+            look(t, y, slope)
+        return slope.detach()
+
+    return field
+
+
+def leaves(tensor, stop=()):
+    """The leaf tensors that require a gradient and that `tensor` was computed from, by way of no node in `stop`."""
+    found, seen, open_nodes = [], set(stop), [tensor.grad_fn]
     if tensor.grad_fn is None and tensor.requires_grad:
         return [tensor]
     while open_nodes:

@@ -59,10 +59,13 @@ def odeint(func, y0, t, *, method="dopri5", rtol=None, atol=None, options=None, 
             with the square root of the steps (`segments` in `options` chooses); every one-step method. "reversible":
             memory independent of the number of steps; the exact gradient of a reversible two-state scheme that wraps a
             fixed-step Runge–Kutta method, agrees with it to its order and calls the field twice as often; `coupling` in
-            `options`, default 0.999, amplifies rounding by coupling**-steps. "adjoint": the continuous adjoint, memory
+            `options`, default 0.999, amplifies rounding by coupling**-steps. It is stable where the flow does not contract: a part of
+            the solution that decays like exp(−kt) makes what is between the two states grow like exp(kt), and where it
+            grows beyond half of the solution InstabilityError is raised. "adjoint": the continuous adjoint, memory
             independent of the number of steps; the gradient of the exact flow up to the tolerance, not of the discrete
             solve; explicit Runge–Kutta methods. The last two need to know the tensors that `func` holds: those of a
-            module are found, others go into `options` as `parameters`. Symplectic methods take the first two. Second
+            module are found, others go into `options` as `parameters`, a sequence; a tensor that is in neither raises. An
+            adaptive method with "checkpoint" takes no field that draws random numbers. Symplectic methods take the first two. Second
             derivatives: by the first two, through methods that are not implicit; else asking for one raises.
 
     Returns:
@@ -71,7 +74,7 @@ def odeint(func, y0, t, *, method="dopri5", rtol=None, atol=None, options=None, 
     Raises:
         TypeError, ValueError: The call is malformed; the text names the argument, what was given and what is allowed.
         SolverError: The solve failed: NonFiniteStateError, StepSizeUnderflowError, TooManyStepsError, NewtonError,
-            each with time, step size and method in its text.
+            InstabilityError, each with time, step size and method in its text.
 
     It differs from torchdiffeq where that sets a trap: default tolerances follow the dtype and a relative one below
     10 eps is an error; a fixed-step method never takes `t` as its grid unless told so; steps never leave [t[0], t[-1]];
@@ -100,8 +103,8 @@ def odeint(func, y0, t, *, method="dopri5", rtol=None, atol=None, options=None, 
     plan = _plan(method, times, state, rtol, atol, options)
     tracked, held = torch.is_grad_enabled(), ()
     if tracked and gradient in ("reversible", "adjoint"):
-        slope = arguments.first_slope(field, times[0], state.detach())
-        held = arguments.parameters(func, slope, extra.pop("parameters", None))
+        held = arguments.parameters(func, extra.pop("parameters", None))
+        field = arguments.accounted(field, held)
     if method in symplectic.METHODS:
         symplectic.check_separable(method, func, times[0], y0)
     if gradient == "reversible":
