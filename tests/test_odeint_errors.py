@@ -200,6 +200,49 @@ def test_a_part_of_another_dtype_is_not_promoted_in_silence():
         odeint(lambda t, y: 1.0, torch.tensor(1.0), torch.tensor([0.0, 1.0]))
 
 
+def test_a_zero_dimensional_state_is_one_in_the_messages_too():
+    y0, t = torch.tensor(1.0), torch.tensor([0.0, 1.0])
+    with pytest.raises(ValueError, match=r"shape of y0, \(\); got \(1,\)"):
+        odeint(lambda t, y: y[None], y0, t)
+    parts = odeint(lambda t, y: (-y[0], -y[1]), (y0, torch.ones(2)), t, method="euler", options=STEPS)
+    assert [part.shape for part in parts] == [(2,), (2, 2)]
+    with pytest.raises(ValueError, match=r"with the shapes of y0, \(\), \(2,\); got \(shape \(1,\), shape \(2,\)\)"):
+        odeint(lambda t, y: (-y[0][None], -y[1]), (y0, torch.ones(2)), t)
+
+
+@pytest.mark.parametrize("method", ["euler", "dopri5", "implicit_euler", "ab2"])
+@pytest.mark.parametrize(
+    ("later", "error", "words"),
+    [
+        (lambda y: y[:1], ValueError, r"func must return the shape of y0, \(2,\); got \(1,\)"),
+        (lambda y: y.double(), TypeError, "func must return the dtype of y0, torch.float32; got torch.float64"),
+        (lambda y: 1.0, TypeError, "func must return a tensor; got float"),
+    ],
+)
+def test_what_a_field_returns_later_is_looked_at_too(method, later, error, words):
+    options = {} if method == "dopri5" else STEPS
+    with pytest.raises(error, match=words):
+        odeint(lambda t, y: later(y) if t > 0.3 else -y, Y0.float(), T, method=method, options=options)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+@pytest.mark.parametrize("method", ["rk4", "dopri5", "ab2"])
+@pytest.mark.parametrize("y0", [Y0, Y0[0]])
+def test_a_field_may_write_into_one_buffer(mode, method, y0):
+    buffer, options = torch.empty_like(y0), {} if method == "dopri5" else {"num_steps": 40}
+    with mode():
+        reused = odeint(lambda t, y: torch.neg(y, out=buffer), y0, T, method=method, options=options)
+        assert torch.equal(reused, odeint(decay, y0, T, method=method, options=options))
+
+
+@pytest.mark.parametrize("solver", ["dense", "gmres"])
+def test_a_singular_newton_matrix_is_a_newton_error(solver):
+    # I − h ∂f/∂y = 0 with h = 1/4, and the equation has no solution
+    options = {"num_steps": 4, "linear_solver": solver}
+    with pytest.raises(NewtonError, match=r"implicit_euler at t = 0 with step size 0.25, largest residual"):
+        odeint(lambda t, y: 4 * y, Y0, T, method="implicit_euler", options=options)
+
+
 def test_numbers_of_numpy_are_numbers():
     how = {"method": "euler", "options": {"num_steps": np.int64(10)}}
     ten = odeint(lambda t, y: -y, torch.ones(1), torch.tensor([0.0, 1.0]), **how)[-1]

@@ -34,7 +34,7 @@ class Control:
 
 
 def integrate(tableau: Tableau, func, y, t: list[float], control: Control, slope, accepted=None):
-    """The states at t[1:], from y at t[0] with slope f(t[0], y). No evaluation leaves the interval.
+    """The states at t[1:], from y at t[0] with slope f(t[0], y): see `plan.Walker`. No evaluation leaves the interval.
 
     One number a step comes back from the device: the error. The last step ends exactly on t[-1]. Every adaptive
     tableau here is first-same-as-last, so an accepted step hands its last slope to the next one.

@@ -59,14 +59,15 @@ def odeint(func, y0, t, *, method="dopri5", rtol=None, atol=None, options=None, 
             with the square root of the steps (`segments` in `options` chooses); every one-step method. "reversible":
             memory independent of the number of steps; the exact gradient of a reversible two-state scheme that wraps a
             fixed-step Runge–Kutta method, agrees with it to its order and calls the field twice as often; `coupling` in
-            `options`, default 0.999, amplifies rounding by coupling**-steps. It is stable where the flow does not contract: a part of
-            the solution that decays like exp(−kt) makes what is between the two states grow like exp(kt), and where it
-            grows beyond half of the solution InstabilityError is raised. "adjoint": the continuous adjoint, memory
-            independent of the number of steps; the gradient of the exact flow up to the tolerance, not of the discrete
-            solve; explicit Runge–Kutta methods. The last two need to know the tensors that `func` holds: those of a
-            module are found, others go into `options` as `parameters`, a sequence; a tensor that is in neither raises. An
-            adaptive method with "checkpoint" takes no field that draws random numbers. Symplectic methods take the first two. Second
-            derivatives: by the first two, through methods that are not implicit; else asking for one raises.
+            `options`, default 0.999, amplifies rounding by coupling**-steps. It is stable where the flow does not
+            contract: a part of the solution that decays like exp(−kt) makes what is between the two states grow like
+            exp(kt), and where it grows beyond half of the solution InstabilityError is raised. "adjoint": the
+            continuous adjoint, memory independent of the number of steps; the gradient of the exact flow up to the
+            tolerance, not of the discrete solve; explicit Runge–Kutta methods. The last two need to know the tensors
+            that `func` holds: those of a module are found, others go into `options` as `parameters`, a sequence; a
+            tensor that is in neither raises. An adaptive method with "checkpoint" takes no field that draws random
+            numbers. Symplectic methods take the first two. Second derivatives: by the first two, through methods that
+            are not implicit; else asking for one raises.
 
     Returns:
         The solution at `t`, shape (n, *y0.shape); a tuple of such tensors where `y0` is a tuple.
