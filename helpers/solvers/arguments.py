@@ -74,24 +74,31 @@ def pack(func, y0):
 
 
 def _checked(func, y0):
-    """The field, whose every answer is looked at; in Python alone, since it is done at every call."""
-    shape, dtype, device = y0.shape, y0.dtype, y0.device
+    """The field, whose every answer is looked at: at three attributes, in Python alone."""
+    shape, dtype = y0.shape, y0.dtype
     versioned = not torch.is_inference_mode_enabled()
 
     def field(t, y):
         slope = func(t, y)
-        if not torch.is_tensor(slope):
-            raise TypeError(f"func must return a tensor; got {type(slope).__name__}")
-        if slope.shape != shape:
-            raise ValueError(f"func must return the shape of y0, {tuple(shape)}; got {tuple(slope.shape)}")
-        if slope.dtype != dtype:
-            raise TypeError(f"func must return the dtype of y0, {dtype}; got {slope.dtype}")
-        if slope.device != device:
-            raise TypeError(f"func must return a tensor on the device of y0, {device}; got {slope.device}")
+        try:
+            if slope.shape == shape and slope.dtype is dtype and versioned and not slope._version:
+                return slope
+        except AttributeError:
+            pass
+        _check_slope(slope, y0)
         # written in place: it may be a buffer that the next call writes again, while this slope is still needed
-        return slope if versioned and slope._version == 0 else slope.clone()
+        return slope.clone()
 
     return field
+
+
+def _check_slope(slope, y0):
+    if not torch.is_tensor(slope):
+        raise TypeError(f"func must return a tensor; got {type(slope).__name__}")
+    if slope.shape != y0.shape:
+        raise ValueError(f"func must return the shape of y0, {tuple(y0.shape)}; got {tuple(slope.shape)}")
+    if slope.dtype != y0.dtype:
+        raise TypeError(f"func must return the dtype of y0, {y0.dtype}; got {slope.dtype}")
 
 
 def _check_state(y, name):
@@ -106,7 +113,10 @@ def _check_state(y, name):
 def first_slope(func, t, y):
     """func at the start."""
     real = y.real.dtype if y.is_complex() else y.dtype
-    return func(torch.tensor(t, dtype=real, device=y.device), y)
+    slope = func(torch.tensor(t, dtype=real, device=y.device), y)
+    if slope.device != y.device:
+        raise TypeError(f"func must return a tensor on the device of y0, {y.device}; got {slope.device}")
+    return slope
 
 
 def step_size(method, times, options, more=()):
@@ -216,10 +226,10 @@ def accounted(func, held):
 
     Where a solve without a graph calls it, nothing may require a gradient but y and what is in `held`.
     """
-    known, stop = {id(p) for p in held}, {p.grad_fn for p in held} - {None}
+    known, stop = {id(p) for p in held}, {p.grad_fn for p in held}
 
     def look(t, y, slope):
-        if not {id(p) for p in leaves(slope, stop)} <= known | {id(y)}:
+        if any(leaf is not y and id(leaf) not in known for leaf in leaves(slope, stop)):
             raise ValueError(
                 "func holds tensors that require a gradient and are not parameters of a module: make func an nn.Module "
                 f"that has them, or name them in options['parameters']; got such a tensor at t = {float(t):.6g}"
@@ -250,18 +260,21 @@ def with_own_graph(func, look=None):
 
 def leaves(tensor, stop=()):
     """The leaf tensors that require a gradient and that `tensor` was computed from, by way of no node in `stop`."""
-    found, seen, open_nodes = [], set(stop), [tensor.grad_fn]
-    if tensor.grad_fn is None and tensor.requires_grad:
-        return [tensor]
+    if tensor.grad_fn is None:
+        return [tensor] if tensor.requires_grad else []
+    found, seen, open_nodes = [], {None, *stop}, [tensor.grad_fn]
     while open_nodes:
         node = open_nodes.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if hasattr(node, "variable"):
-            found.append(node.variable)
-        open_nodes += [parent for parent, _ in node.next_functions]
+        if node not in seen:
+            seen.add(node)
+            if type(node) is _LEAF:
+                found.append(node.variable)
+            open_nodes += [parent for parent, _ in node.next_functions]
     return found
+
+
+# the type of the nodes in which a graph ends
+_LEAF = type(torch.ones(1, requires_grad=True).view(1).grad_fn.next_functions[0][0])
 
 
 def _short(values):

@@ -17,6 +17,8 @@ def combine(y, slopes, weights, h):
         return y
     (j, w), *rest = weights
     total = torch.add(y, slopes[j], alpha=h * w)
+    if not rest:
+        return total
     if torch.is_grad_enabled():
         for j, w in rest:
             total = torch.add(total, slopes[j], alpha=h * w)
