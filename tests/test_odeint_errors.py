@@ -243,6 +243,45 @@ def test_a_singular_newton_matrix_is_a_newton_error(solver):
         odeint(lambda t, y: 4 * y, Y0, T, method="implicit_euler", options=options)
 
 
+@pytest.mark.parametrize("method", ["dopri5", "kvaerno3"])
+def test_a_shortest_step_holds_for_the_first_one_too(method):
+    t, y0 = torch.tensor([0.0, 1.0], dtype=torch.float64), torch.ones(1, dtype=torch.float64)
+    end = odeint(decay, y0, t, method=method, rtol=1e-3, atol=1e-3, options={"min_step": 0.05})[-1]
+    assert end.item() == pytest.approx(np.exp(-1), abs=1e-2)
+    with pytest.raises(StepSizeUnderflowError, match=r"the tolerances ask for less than min_step = 0.5"):
+        odeint(lambda t, y: 20 * torch.cos(20 * t) * y, y0, t, method=method, options={"min_step": 0.5})
+
+
+@pytest.mark.parametrize(
+    "options", [{"min_step": 0.2, "max_step": 0.1}, {"min_step": 0.2, "first_step": 0.1},
+                {"first_step": 0.2, "max_step": 0.1}],
+)  # fmt: skip
+def test_step_sizes_that_contradict_each_other(options):
+    with pytest.raises(ValueError, match=r"min_step ≤ first_step ≤ max_step; got {"):
+        call(method="dopri5", options=options)
+
+
+@pytest.mark.parametrize("method", ["dopri5", "kvaerno3"])
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"max_step": 1e-3}, r"step size 0.001: max_step = 0.001 allows no longer ones"),
+        ({"safety": 0.01, "first_step": 0.5}, r"safety = 0.01 keeps them short, or the "),
+        ({"first_step": 1e-7, "ifactor": 1.5}, r"step size \d\S+: the (problem is stiff, or the )?tolerances"),
+    ],
+)
+def test_too_many_steps_says_what_is_to_blame(method, options, why):
+    with pytest.raises(TooManyStepsError, match=rf"{method} used up max_num_steps = 5 at t = \S+ on .* {why}"):
+        call(method=method, options={"max_num_steps": 5, **options})
+
+
+@pytest.mark.parametrize("outputs", [2, 3, 6, 8])
+def test_steps_land_on_the_outputs_and_are_as_many_as_the_docstring_says(outputs):
+    calls, t = [], torch.linspace(0, 1, outputs, dtype=torch.float64)
+    odeint(lambda t, y: calls.append(t) or -y, Y0, t, method="euler", options={"num_steps": 10})
+    assert len(calls) == 10 if 10 % (outputs - 1) == 0 else 10 < len(calls) < 10 + outputs - 1
+
+
 def test_numbers_of_numpy_are_numbers():
     how = {"method": "euler", "options": {"num_steps": np.int64(10)}}
     ten = odeint(lambda t, y: -y, torch.ones(1), torch.tensor([0.0, 1.0]), **how)[-1]

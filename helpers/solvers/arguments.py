@@ -183,6 +183,9 @@ def control(method, y, rtol, atol, options, more=()):
         raise ValueError(f"options['safety'] must be at most 1; got {options['safety']!r}")
     if not options.get("dfactor", 0.2) < 1 < options.get("ifactor", 10.0):
         raise ValueError(f"options must have dfactor < 1 < ifactor; got {options}")
+    shortest, longest = options.get("min_step", 0.0), options.get("max_step", math.inf)
+    if not shortest <= options.get("first_step", shortest) <= longest:
+        raise ValueError(f"options must have min_step ≤ first_step ≤ max_step; got {options}")
     relative, absolute = tolerances(y, rtol, atol)
     return adaptive.Control(relative, absolute, **options)
 

@@ -47,8 +47,10 @@ def odeint(func, y0, t, *, method="dopri5", rtol=None, atol=None, options=None, 
             torchdiffeq's other names ("dopri8", "scipy_solver", …) are passed on to it.
         rtol, atol: Tolerances of an adaptive method, relative and absolute, in the units of y. Default 1e-5 and 1e-7
             in float32, 1e-7 and 1e-9 in float64.
-        options: Fixed-step methods want exactly one of `step_size` (the largest step), `num_steps` (steps from t[0] to
-            t[-1]) or `grid="t"` (one step from each time in `t` to the next); steps land on every time in `t`.
+        options: Fixed-step methods want exactly one of `step_size` (the largest step), `num_steps` (n for steps of at
+            most 1/n of the way from t[0] to t[-1]) or `grid="t"` (one step from each time in `t` to the next). Steps
+            land on every time in `t`, and those between two of them are equal: n steps where the times lie on a grid of
+            n, as two times do, else a few more, less than one for every interval.
             Adaptive methods take `first_step`, `min_step`, `max_step`, `max_num_steps`, `safety`, `ifactor`, `dfactor`.
             Implicit methods also take `linear_solver`, for the systems in Newton's iteration: "dense", one matrix a
             sample, or "gmres", Jacobian-vector products alone, the whole state as one system; the default is "dense"
