@@ -7,7 +7,9 @@ from math import prod
 
 import numpy as np
 import pytest
+import torch
 
+from helpers.solvers import adaptive
 from helpers.solvers.tableaux import TABLEAUX, Tableau, get
 
 THETAS = (0.1, 0.37, 0.5, 0.82, 1.0)
@@ -161,3 +163,14 @@ def test_a_tableau_that_is_none_is_refused(name, change, words):
 
 def test_an_inconsistent_method_may_be_looked_at():
     Tableau("backwards", 0, ((-0.5,),), (-1.0,), (-0.5,), "order 0")
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_an_error_is_measured_against_the_larger_end_of_the_step(swapped):
+    """√(mean (h Σ e_i k_i / (atol + rtol max(|y|, |y_next|)))²), whichever end the larger entry is at."""
+    control, slopes = adaptive.Control(rtol=0.1, atol=0.01), torch.tensor([[1.0, 2], [3, -1], [0, 4], [2, 2]]).double()
+    ends = torch.tensor([[5.0, 0.1], [1.0, 7.0]]).double()
+    found = adaptive._error(get("bosh3"), list(slopes), 0.5, *(ends.flip(0) if swapped else ends), control)
+    estimate = 0.5 * torch.tensor(get("bosh3").b_error).double() @ slopes
+    scaled = estimate / torch.tensor([0.01 + 0.5, 0.01 + 0.7])
+    assert found == pytest.approx(scaled.square().mean().sqrt().item(), rel=1e-6)
