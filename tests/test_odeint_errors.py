@@ -183,6 +183,7 @@ def test_segments_are_a_whole_number(method, segments):
         ({"gradient": ["adjoint"]}, ValueError, "gradient must be one of"),
         ({"options": {"safety": 5.0}}, ValueError, "'safety'.* at most 1; got 5.0"),
         ({"options": {"max_num_steps": 2.5}}, ValueError, "'max_num_steps'.* integer ≥ 1; got 2.5"),
+        ({"method": "explicit_adams"}, ValueError, "must hold 'step_size' for torchdiffeq's 'explicit_adams'"),
         ({"method": "implicit_adams"}, ValueError, "must hold 'step_size' for torchdiffeq's 'implicit_adams'"),
         ({"method": "dopri8", "options": {"fist_step": 0.1}}, ValueError, "'dopri8'.*fist_step"),
     ],
