@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import math
-import operator
+import numbers
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+
+from . import _checks
 
 LOSSES = ("cross_entropy", "margin")
 
@@ -120,10 +122,12 @@ def pgd(
         TypeError, ValueError: An argument is not as described; the text names it and what is allowed.
         FloatingPointError: A score or a gradient is not finite.
     """
-    losses = (loss,) if isinstance(loss, str) else tuple(loss)
+    losses = (loss,) if isinstance(loss, str) or not isinstance(loss, Sequence) else tuple(loss)
     _check(model, x, y, eps, norm, losses, clip)
-    steps, restarts = _count("steps", steps), _count("restarts", restarts)
+    steps, restarts = _checks.whole("steps", steps, 1), _checks.whole("restarts", restarts, 1)
     alpha = eps / 4 if step_size is None else _size("step_size", step_size)
+    if step_size == 0:
+        raise ValueError("step_size must be positive, or no step leads anywhere; got 0")
     generator, origin = _generator(generator), x.detach()
     best, best_lead = origin.clone(), origin.new_full((len(x),), -math.inf)
 
@@ -230,6 +234,8 @@ def _in_eval_mode(*models):
 def _generator(generator):
     if generator is None:
         return torch.Generator(device="cpu").manual_seed(0)
+    if not isinstance(getattr(generator, "device", None), torch.device):
+        raise TypeError(f"generator must be a torch.Generator on the CPU, or None; got {generator!r:.80}")
     if generator.device.type != "cpu":
         raise ValueError(f"generator must be on the CPU, so that a GPU draws the same; got {generator.device}")
     return generator
@@ -240,12 +246,14 @@ def _check(model, x, y, eps, norm, losses, clip):
         raise TypeError(f"model must be callable as model(x); got {type(model).__name__}")
     if norm not in ("l2", "linf"):
         raise ValueError(f'norm must be "l2" or "linf"; got {norm!r}')
-    if not losses or not set(losses) <= set(LOSSES):
+    if not losses or not all(loss in LOSSES for loss in losses):
         raise ValueError(f"loss must be one of {', '.join(LOSSES)}, or several of them; got {losses}")
     _size("eps", eps)
     _check_inputs(x, clip)
     if x.ndim < 2 or not len(x):
         raise ValueError(f"x must have the shape (n, ...), n ≥ 1, samples first; got {tuple(x.shape)}")
+    if not torch.is_tensor(y):
+        raise TypeError(f"y must be a tensor, int64; got {type(y).__name__}")
     if y.shape != x.shape[:1] or y.dtype != torch.int64:
         raise ValueError(
             f"y must hold one class a sample, shape ({len(x)},), int64; got {tuple(y.shape)}, {y.dtype}"
@@ -253,10 +261,14 @@ def _check(model, x, y, eps, norm, losses, clip):
 
 
 def _check_inputs(x, clip):
+    if not torch.is_tensor(x):
+        raise TypeError(f"x must be a tensor, floating point; got {type(x).__name__}")
     if not torch.is_floating_point(x):
         raise TypeError(f"x must be floating point; got {x.dtype}")
     if clip is None:
         return
+    if not isinstance(clip, Sequence) or [isinstance(end, numbers.Real) for end in clip] != [True, True]:
+        raise TypeError(f"clip must be a range (lo, hi) of two numbers, or None; got {clip!r:.80}")
     low, high = clip
     if not low < high:
         raise ValueError(f"clip must be a range (lo, hi) with lo < hi; got {clip}")
@@ -275,16 +287,8 @@ def _checked(scores, y):
 
 
 def _size(name, value):
+    if not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, at least 0 and finite; got {value!r:.80}")
     if not 0 <= value < math.inf:
         raise ValueError(f"{name} must be at least 0 and finite; got {value}")
     return value
-
-
-def _count(name, value):
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be a whole number, at least 1; got {value!r}") from None
-    if number < 1:
-        raise ValueError(f"{name} must be at least 1; got {value}")
-    return number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import os
 import random
 import time
@@ -13,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
+
+from . import _checks
 
 Data = tuple[Tensor, Tensor]
 
@@ -33,7 +36,12 @@ def device() -> torch.device:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed the global generators of Python, numpy and torch (all devices)."""
+    """Seed the global generators of Python, numpy and torch (all devices).
+
+    Raises:
+        TypeError, ValueError: `seed` is not a whole number from 0 to 2³² − 1.
+    """
+    seed = _checks.seed(seed, _checks.NUMPYS_LARGEST_SEED)
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
@@ -135,12 +143,14 @@ def fit(
         The history; its model is in eval mode.
 
     Raises:
-        ValueError: `epochs` or `batch_size` < 1, `lr` ≤ 0, or x and y differ in length.
-        TypeError: `model` is neither a module nor a function that makes one.
+        ValueError: `epochs` or `batch_size` < 1, `lr` ≤ 0, `seed` < 0 or ≥ 2⁶³, or x and y differ in length.
+        TypeError: `model` is neither a module nor a function that makes one, `train` no pair of tensors, or a
+            number not one.
         FloatingPointError: The loss became infinite or not-a-number. The weights are those before that step.
     """
-    x, y = train
+    x, y = _pair("train", train)
     _check(x, y, epochs, batch_size, lr)
+    seed = _checks.seed(seed)
     where = _resolved(device)
     loss = nn.functional.cross_entropy if loss is None else loss
     with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
@@ -172,7 +182,7 @@ def fit(
 
 
 def accuracy(model: nn.Module, data: Data) -> float:
-    """The fraction of samples whose largest output is that of their class.
+    """The fraction of samples whose largest output is that of their class; where one is not a number, none is.
 
     Evaluated in eval mode and without gradients, on the device of the model's parameters; the model's mode is
     restored.
@@ -182,9 +192,10 @@ def accuracy(model: nn.Module, data: Data) -> float:
         data: The pair (x, y), y (n,) of class numbers.
 
     Raises:
-        ValueError: The scores are not of shape (n, classes ≥ 2), or y not of shape (n,).
+        TypeError: `data` is no pair of tensors.
+        ValueError: The scores are not of shape (n ≥ 1, classes ≥ 2), or y not of shape (n,).
     """
-    x, y = data
+    x, y = _pair("data", data)
     parameter = next(model.parameters(), x)
     was_training = model.training
     model.eval()
@@ -193,12 +204,21 @@ def accuracy(model: nn.Module, data: Data) -> float:
             scores = model(x.to(parameter.device))
     finally:
         model.train(was_training)
-    if scores.ndim != 2 or scores.shape[1] < 2 or y.shape != scores.shape[:1]:
+    if scores.ndim != 2 or not len(scores) or scores.shape[1] < 2 or y.shape != scores.shape[:1]:
         raise ValueError(
-            "accuracy wants scores of shape (n, classes ≥ 2) and labels of shape (n,); "
+            "accuracy wants scores of shape (n ≥ 1, classes ≥ 2) and labels of shape (n,); "
             f"got {tuple(scores.shape)} and {tuple(y.shape)}"
         )
-    return (scores.argmax(dim=1) == y.to(scores.device)).double().mean().item()
+    right = (scores.argmax(dim=1) == y.to(scores.device)) & ~scores.isnan().any(dim=1)
+    return right.double().mean().item()
+
+
+def _pair(name, data):
+    """`data` as a pair of tensors."""
+    if not isinstance(data, tuple | list) or len(data) != 2 or not all(map(torch.is_tensor, data)):
+        kinds = [type(part).__name__ for part in data] if isinstance(data, tuple | list) else type(data).__name__
+        raise TypeError(f"{name} must be a pair (x, y) of tensors; got {kinds}")
+    return data
 
 
 def _silenced():
@@ -248,9 +268,10 @@ def _epoch(model, batches: Iterable[Data], loss, steps, epoch):
 def _check(x, y, epochs, batch_size, lr):
     if len(x) != len(y) or not len(x):
         raise ValueError(f"x and y must hold equally many samples, at least one; got {len(x)} and {len(y)}")
-    if epochs < 1:
-        raise ValueError(f"epochs must be at least 1; got {epochs}")
-    if batch_size is not None and batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, or None for all samples at once; got {batch_size}")
+    _checks.whole("epochs", epochs, 1)
+    if batch_size is not None:
+        _checks.whole("batch_size", batch_size, 1, ", or None for all samples at once")
+    if not isinstance(lr, numbers.Real):
+        raise TypeError(f"lr must be a number, positive and finite; got {lr!r}")
     if not 0 < lr < math.inf:
         raise ValueError(f"lr must be positive and finite; got {lr}")

@@ -164,6 +164,36 @@ def test_the_root_condition():
             satisfies_root_condition(polynomial)
 
 
+@pytest.mark.parametrize(
+    ("method", "real", "imaginary"),
+    [
+        ("ab2", 1.0, 0.0),
+        (((1, -1, 0, 0), (0, 23 / 12, -16 / 12, 5 / 12)), 6 / 11, 0.7236),  # Adams–Bashforth of order 3
+        (((1, 0, -1), (0, 2, 0)), 0.0, 1.0),  # the two-step midpoint rule
+        (((1, -1), (0, 1)), *stability_limits("euler")),
+        (((1, -1), (0.5, 0.5)), *stability_limits("trapezoid")),
+        (((1.5, -2, 0.5), (1, 0, 0)), math.inf, math.inf),  # BDF2
+        (((11 / 6, -3, 1.5, -1 / 3), (1, 0, 0, 0)), math.inf, 0.0),  # BDF3
+    ],
+)  # fmt: skip
+def test_stability_limits_of_multistep_methods(method, real, imaginary):
+    limits = stability_limits(method)
+    assert limits == pytest.approx((real, imaginary), abs=1e-4)
+    for limit, axis in zip(limits, (-1, 1j), strict=True):
+        if 0 < limit < math.inf:
+            assert amplification(method, axis * limit * 0.999) <= 1 + 1e-9
+            assert amplification(method, axis * limit * 1.001) > 1
+
+
+def test_a_and_l_stability_of_multistep_methods():
+    bdf = {k: (np.array(bdf_rho), np.eye(k + 1)[0]) for k, bdf_rho in enumerate(
+        ([1, -1], [1.5, -2, 0.5], [11 / 6, -3, 1.5, -1 / 3]), 1)}  # fmt: skip
+    assert [is_a_stable(bdf[k]) for k in (1, 2, 3)] == [is_l_stable(bdf[k]) for k in (1, 2, 3)] == [True, True, False]
+    trapezoid = ((1, -1), (0.5, 0.5))
+    assert is_a_stable(trapezoid) and not is_l_stable(trapezoid)
+    assert not is_a_stable("ab2") and not is_l_stable("ab2")
+
+
 def test_real_limit_of_ab2():
     assert amplification("ab2", -1) == pytest.approx(1, abs=1e-12)
     assert amplification("ab2", -0.999) < 1 < amplification("ab2", -1.001)
@@ -263,6 +293,7 @@ def test_jacobian_of_a_field():
         (lambda: log_norm([[1.0]]), TypeError, "matrix must be a tensor of floats; got list"),
         (lambda: spectral_abscissa(torch.ones(2, 3)), ValueError, r"shape \(..., n, n\); got \(2, 3\)"),
         (lambda: transient_growth(SHEAR, torch.ones(2, 2)), ValueError, r"t must be a number or a tensor"),
+        (lambda: numerical_abscissa(lambda t, y: -y), TypeError, "matrix must be a tensor of floats; got function"),
         (lambda: log_norm(SHEAR, 3), ValueError, "norm must be 1, 2 or 'inf'; got 3"),
         (lambda: field_jacobian(lambda t, y: y[:1], torch.ones(2)), ValueError, r"shape of y, \(2,\); got \(1,\)"),
         (lambda: lyapunov_exponents(lambda t, y: y, torch.ones(2), duration=1, step_size=0.1, count=3), ValueError,

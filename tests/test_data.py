@@ -188,3 +188,28 @@ def test_annuli_refuse_radii_out_of_order(inner, outer):
 def test_spirals_must_turn(turns):
     with pytest.raises(ValueError, match="turns must be"):
         toy.spirals(10, turns=turns)
+
+
+@pytest.mark.parametrize("make", TOYS)
+def test_toys_want_whole_numbers(make):
+    for n in (100.0, "100", None, True):
+        with pytest.raises(TypeError, match="n must be a whole number, at least 2, one point a class; got"):
+            make(n)
+    for seed in (0.5, "1", None):
+        with pytest.raises(TypeError, match="seed must be a whole number, at least 0; got"):
+            make(10, seed=seed)
+    for seed, told in ((-1, "at least 0; got -1"), (2**63, f"at most {2**63 - 1}; got {2**63}")):
+        with pytest.raises(ValueError, match=f"seed must be {told}"):
+            make(10, seed=seed)
+
+
+def test_digits_refuse_what_would_truncate_them():
+    for dtype in (torch.int64, torch.bool):
+        with pytest.raises(TypeError, match=f"dtype must be a floating-point type.*got {dtype}"):
+            digits(dtype=dtype)
+    with pytest.raises(TypeError, match="seed must be a whole number, at least 0; got 0.5"):
+        digits(0.5)
+    with pytest.raises(ValueError, match="seed must be at most 4294967295; got 4294967296"):
+        digits(2**32)
+    with pytest.raises(TypeError, match="test_size must be a whole number; got 0.2"):
+        digits(test_size=0.2)

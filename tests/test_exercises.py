@@ -227,6 +227,15 @@ def test_nothing_makes_a_check_raise(make):
         assert isinstance(make().check(answer), Verdict)
 
 
+@pytest.mark.parametrize("leave", [SystemExit, KeyboardInterrupt])
+def test_an_answer_that_leaves_is_a_verdict_too(leave):
+    def answer(*arguments):
+        raise leave
+
+    verdict = about_a_function().check(answer)
+    assert verdict.kind == "wrong type or shape"
+
+
 def test_a_check_without_a_verdict_is_our_fault():
     verdict = declared(check=lambda answer, exercise: answer == 2).check(2)
     assert verdict.kind == "wrong type or shape" and "the fault is ours" in verdict.message

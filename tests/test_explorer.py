@@ -132,6 +132,15 @@ def test_bad_slider(changed, told):
         slider(**changed)
 
 
+def test_numbers_of_numpy_are_numbers():
+    plain, arrays = slider(min=1, max=9, start=3), slider(min=np.int64(1), max=np.int32(9), start=np.int16(3))
+    assert arrays.values == plain.values and all(type(v) is int for v in arrays.values)
+    assert slider(min=np.float32(0), max=np.float64(1), start=0.5, step=np.float32(0.25)).values[1] == 0.25
+    assert arrays.position(np.int64(4)) == plain.position(4)
+    assert slider(min=0, max=100, start=10, grid=np.array([30, 10])).static_values() == [10, 30]
+    assert slider(grid=np.int64(3)).static_values() == slider(grid=3).static_values()
+
+
 def test_choice_and_toggle():
     choice = Choice("method", label="solver", options={"rk4": "Runge–Kutta 4", "euler": "Euler"}, start="euler")
     assert choice.values == ["rk4", "euler"] and choice.text("rk4") == "Runge–Kutta 4" and choice.start == "euler"
@@ -144,6 +153,8 @@ def test_choice_and_toggle():
     ("make", "told"),
     [
         (lambda: Choice("m", label="m", options=["a"]), "at least two"),
+        (lambda: Choice("m", label="m", options=None), "options must be a list of values.*got None"),
+        (lambda: Choice("m", label="m", options="ab"), "options must be a list of values.*got 'ab'"),
         (lambda: Choice("m", label="m", options=["a", "a"]), "all different"),
         (lambda: Choice("m", label="m", options={1: "a", 2: "a"}), "all different"),
         (
@@ -172,6 +183,10 @@ def test_bad_choice_or_toggle(make, told):
         ({"alt": ""}, "alt must be a sentence"),
         ({"look_for": ""}, "look_for must tell"),
         ({"size": (3, 0)}, "size must be"),
+        ({"size": 5}, r"size must be \(width, height\) in inches, 1 to 20 each, got 5"),
+        ({"size": ("7", "4")}, r"size must be \(width, height\)"),
+        ({"alt": "A sine of frequency {k"}, "alt must have its braces in pairs"),
+        ({"alt": "A sine of frequency {k}}"}, "alt must have its braces in pairs"),
     ],
 )
 def test_bad_declaration(changed, told):

@@ -356,6 +356,12 @@ def test_lm_resnet_refuses_k(k):
         LMResNet(3, 6, k=k)
 
 
+@pytest.mark.parametrize("k", [None, [0.1, 0.2], {}])
+def test_lm_resnet_refuses_what_is_no_number(k):
+    with pytest.raises(TypeError, match='k must be a number or "learned"; got'):
+        LMResNet(3, 6, k=k)
+
+
 # --- PolyNetBlock -------------------------------------------------------------------------------------------
 
 

@@ -233,6 +233,10 @@ def test_power_iteration_is_a_lower_bound_that_grows_to_the_norm():
     assert bounds[0] < 0.99 * truth
     assert bounds == sorted(bounds) and bounds[-1] <= truth * (1 + 1e-12)
     assert bounds[-1] == pytest.approx(truth, rel=1e-9)
+    estimate, u, v = power_iteration(matrix, 1, start)
+    # also far from the limit: u belongs to the v that is returned, and the bound to both
+    torch.testing.assert_close(u, matrix @ v / (matrix @ v).norm())
+    torch.testing.assert_close(estimate, (matrix @ v).norm())
     estimate, u, v = power_iteration(matrix.requires_grad_(), 500, start)
     (gradient,) = torch.autograd.grad(estimate, matrix)
     torch.testing.assert_close(gradient, torch.outer(u, v))
@@ -468,6 +472,23 @@ def test_certified_accuracy_counts_right_and_certified():
     assert certified_accuracy(head, x, y, eps=0.05) == 0.75
     assert certified_accuracy(head, x, y, eps=0.2) == 0.5
     assert certified_accuracy(head, x, y, eps=0.4) == 0.0, "at the boundary itself nothing is promised"
+
+
+@pytest.mark.parametrize("y", [torch.tensor(1), torch.ones(4), torch.ones(3, 1), [0, 1, 1], torch.ones(0)])
+def test_certified_accuracy_wants_a_class_a_sample(y):
+    with pytest.raises(ValueError, match=r"y must hold one class a sample, shape \(3,\), n ≥ 1; got"):
+        certified_accuracy(nn.Linear(4, 2), torch.zeros(3, 4), y, eps=0.1)
+
+
+@pytest.mark.parametrize(("eps", "error"), [(-0.1, ValueError), (math.nan, ValueError), (None, TypeError)])
+def test_certified_accuracy_wants_a_size(eps, error):
+    with pytest.raises(error, match="eps must be .*at least 0 and finite; got"):
+        certified_accuracy(nn.Linear(4, 2), torch.zeros(3, 4), torch.zeros(3), eps=eps)
+
+
+def test_scores_that_are_no_numbers_certify_nothing():
+    with pytest.raises(FloatingPointError, match="not finite"):
+        certified_accuracy(nn.Linear(4, 2), torch.full((3, 4), math.nan), torch.zeros(3), eps=0.1)
 
 
 class Doubled(nn.ReLU):

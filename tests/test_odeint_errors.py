@@ -183,6 +183,7 @@ def test_segments_are_a_whole_number(method, segments):
         ({"gradient": ["adjoint"]}, ValueError, "gradient must be one of"),
         ({"options": {"safety": 5.0}}, ValueError, "'safety'.* at most 1; got 5.0"),
         ({"options": {"max_num_steps": 2.5}}, ValueError, "'max_num_steps'.* integer ≥ 1; got 2.5"),
+        ({"method": "explicit_adams"}, ValueError, "must hold 'step_size' for torchdiffeq's 'explicit_adams'"),
         ({"method": "implicit_adams"}, ValueError, "must hold 'step_size' for torchdiffeq's 'implicit_adams'"),
         ({"method": "dopri8", "options": {"fist_step": 0.1}}, ValueError, "'dopri8'.*fist_step"),
     ],
@@ -198,6 +199,88 @@ def test_a_part_of_another_dtype_is_not_promoted_in_silence():
         odeint(lambda t, y: (y[0].float(), y[1]), y0, torch.tensor([0.0, 1.0]))
     with pytest.raises(TypeError, match="func must return a tensor; got float"):
         odeint(lambda t, y: 1.0, torch.tensor(1.0), torch.tensor([0.0, 1.0]))
+
+
+def test_a_zero_dimensional_state_is_one_in_the_messages_too():
+    y0, t = torch.tensor(1.0), torch.tensor([0.0, 1.0])
+    with pytest.raises(ValueError, match=r"shape of y0, \(\); got \(1,\)"):
+        odeint(lambda t, y: y[None], y0, t)
+    parts = odeint(lambda t, y: (-y[0], -y[1]), (y0, torch.ones(2)), t, method="euler", options=STEPS)
+    assert [part.shape for part in parts] == [(2,), (2, 2)]
+    with pytest.raises(ValueError, match=r"with the shapes of y0, \(\), \(2,\); got \(shape \(1,\), shape \(2,\)\)"):
+        odeint(lambda t, y: (-y[0][None], -y[1]), (y0, torch.ones(2)), t)
+
+
+@pytest.mark.parametrize("method", ["euler", "dopri5", "implicit_euler", "ab2"])
+@pytest.mark.parametrize(
+    ("later", "error", "words"),
+    [
+        (lambda y: y[:1], ValueError, r"func must return the shape of y0, \(2,\); got \(1,\)"),
+        (lambda y: y.double(), TypeError, "func must return the dtype of y0, torch.float32; got torch.float64"),
+        (lambda y: 1.0, TypeError, "func must return a tensor; got float"),
+    ],
+)
+def test_what_a_field_returns_later_is_looked_at_too(method, later, error, words):
+    options = {} if method == "dopri5" else STEPS
+    with pytest.raises(error, match=words):
+        odeint(lambda t, y: later(y) if t > 0.3 else -y, Y0.float(), T, method=method, options=options)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+@pytest.mark.parametrize("method", ["rk4", "dopri5", "ab2"])
+@pytest.mark.parametrize("y0", [Y0, Y0[0]])
+def test_a_field_may_write_into_one_buffer(mode, method, y0):
+    buffer, options = torch.empty_like(y0), {} if method == "dopri5" else {"num_steps": 40}
+    with mode():
+        reused = odeint(lambda t, y: torch.neg(y, out=buffer), y0, T, method=method, options=options)
+        assert torch.equal(reused, odeint(decay, y0, T, method=method, options=options))
+
+
+@pytest.mark.parametrize("solver", ["dense", "gmres"])
+def test_a_singular_newton_matrix_is_a_newton_error(solver):
+    # I − h ∂f/∂y = 0 with h = 1/4, and the equation has no solution
+    options = {"num_steps": 4, "linear_solver": solver}
+    with pytest.raises(NewtonError, match=r"implicit_euler at t = 0 with step size 0.25, largest residual"):
+        odeint(lambda t, y: 4 * y, Y0, T, method="implicit_euler", options=options)
+
+
+@pytest.mark.parametrize("method", ["dopri5", "kvaerno3"])
+def test_a_shortest_step_holds_for_the_first_one_too(method):
+    t, y0 = torch.tensor([0.0, 1.0], dtype=torch.float64), torch.ones(1, dtype=torch.float64)
+    end = odeint(decay, y0, t, method=method, rtol=1e-3, atol=1e-3, options={"min_step": 0.05})[-1]
+    assert end.item() == pytest.approx(np.exp(-1), abs=1e-2)
+    with pytest.raises(StepSizeUnderflowError, match=r"the tolerances ask for less than min_step = 0.5"):
+        odeint(lambda t, y: 20 * torch.cos(20 * t) * y, y0, t, method=method, options={"min_step": 0.5})
+
+
+@pytest.mark.parametrize(
+    "options", [{"min_step": 0.2, "max_step": 0.1}, {"min_step": 0.2, "first_step": 0.1},
+                {"first_step": 0.2, "max_step": 0.1}],
+)  # fmt: skip
+def test_step_sizes_that_contradict_each_other(options):
+    with pytest.raises(ValueError, match=r"min_step ≤ first_step ≤ max_step; got {"):
+        call(method="dopri5", options=options)
+
+
+@pytest.mark.parametrize("method", ["dopri5", "kvaerno3"])
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"max_step": 1e-3}, r"step size 0.001: max_step = 0.001 allows no longer ones"),
+        ({"safety": 0.01, "first_step": 0.5}, r"safety = 0.01 keeps them short, or the "),
+        ({"first_step": 1e-7, "ifactor": 1.5}, r"step size \d\S+: the (problem is stiff, or the )?tolerances"),
+    ],
+)
+def test_too_many_steps_says_what_is_to_blame(method, options, why):
+    with pytest.raises(TooManyStepsError, match=rf"{method} used up max_num_steps = 5 at t = \S+ on .* {why}"):
+        call(method=method, options={"max_num_steps": 5, **options})
+
+
+@pytest.mark.parametrize("outputs", [2, 3, 6, 8])
+def test_steps_land_on_the_outputs_and_are_as_many_as_the_docstring_says(outputs):
+    calls, t = [], torch.linspace(0, 1, outputs, dtype=torch.float64)
+    odeint(lambda t, y: calls.append(t) or -y, Y0, t, method="euler", options={"num_steps": 10})
+    assert len(calls) == 10 if 10 % (outputs - 1) == 0 else 10 < len(calls) < 10 + outputs - 1
 
 
 def test_numbers_of_numpy_are_numbers():

@@ -1,13 +1,16 @@
 """Every tableau satisfies the order conditions of its order, and no more."""
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations_with_replacement
 from math import prod
 
 import numpy as np
 import pytest
+import torch
 
-from helpers.solvers.tableaux import TABLEAUX, get
+from helpers.solvers import adaptive
+from helpers.solvers.tableaux import TABLEAUX, Tableau, get
 
 THETAS = (0.1, 0.37, 0.5, 0.82, 1.0)
 DENSE_ORDER = {"bosh3": 3, "dopri5": 4, "tsit5": 4, "kvaerno3": 3}
@@ -128,3 +131,46 @@ def test_rk4_is_the_classic_one_and_not_the_three_eighths_rule():
 def test_unknown_name_lists_the_known_ones():
     with pytest.raises(ValueError, match="euler.*dopri5.*got 'dopri'"):
         get("dopri")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("heun2", {"a": ((0.0,), (1.0,))}, r"a must hold len\(b\) = 2 rows of as many entries, in the tableau 'heun2'"),
+        ("heun2", {"a": ((0.0, 0.0),)}, r"a must hold len\(b\) = 2 rows"),
+        ("heun2", {"b": (0.5, 0.5, 0.0)}, r"a must hold len\(b\) = 3 rows"),
+        ("euler", {"a": (), "b": (), "c": ()}, r"a must hold"),
+        ("heun2", {"c": (0.0,)}, r"c must hold len\(b\) = 2 entries.*got \(0.0,\)"),
+        ("heun2", {"c": (0.0, 0.5)}, r"c must be the row sums of a.*got \(0.0, 0.5\)"),
+        ("heun2", {"c": (0.0, float("nan"))}, r"c must be the row sums of a"),
+        ("heun2", {"b": (0.5, 0.4)}, r"b must sum to 1.*got \(0.5, 0.4\)"),
+        ("gauss4", {"a": ((0.5, -0.5), (0.5, -0.5)), "c": (0.0, 0.0)}, r"a must be invertible, or lower triangular"),
+        ("bosh3", {"dense": get("bosh3").dense[:3]}, r"dense must hold 4 rows alike"),
+        ("bosh3", {"dense": get("dopri5").dense[:4]}, r"dense must have the row sums b"),
+        ("bosh3", {"dense": None}, r"dense must be given beside b_error.*got None"),
+        ("bosh3", {"b_error": (0.5, -0.5)}, r"b_error must hold 4 entries that sum to 0"),
+        ("bosh3", {"b_error": (0.5, -0.4, 0.0, 0.0)}, r"b_error must hold 4 entries that sum to 0"),
+        ("bosh3", {"error_order": None}, r"error_order must be ≥ 1 beside b_error.*got None"),
+        # Heun's method with Euler's inside, a fine pair: but its last slope is not the next step's first
+        ("heun2", {"b_error": (-0.5, 0.5), "error_order": 1, "dense": ((1.0, -0.5), (0.0, 0.5))},
+         r"a must have b for its last row, and zeros for its first, beside b_error"),
+    ],
+)  # fmt: skip
+def test_a_tableau_that_is_none_is_refused(name, change, words):
+    with pytest.raises(ValueError, match=words):
+        replace(get(name), **change)
+
+
+def test_an_inconsistent_method_may_be_looked_at():
+    Tableau("backwards", 0, ((-0.5,),), (-1.0,), (-0.5,), "order 0")
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_an_error_is_measured_against_the_larger_end_of_the_step(swapped):
+    """√(mean (h Σ e_i k_i / (atol + rtol max(|y|, |y_next|)))²), whichever end the larger entry is at."""
+    control, slopes = adaptive.Control(rtol=0.1, atol=0.01), torch.tensor([[1.0, 2], [3, -1], [0, 4], [2, 2]]).double()
+    ends = torch.tensor([[5.0, 0.1], [1.0, 7.0]]).double()
+    found = adaptive._error(get("bosh3"), list(slopes), 0.5, *(ends.flip(0) if swapped else ends), control)
+    estimate = 0.5 * torch.tensor(get("bosh3").b_error).double() @ slopes
+    scaled = estimate / torch.tensor([0.01 + 0.5, 0.01 + 0.7])
+    assert found == pytest.approx(scaled.square().mean().sqrt().item(), rel=1e-6)

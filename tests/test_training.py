@@ -228,6 +228,30 @@ def test_bad_arguments(bad, message):
         fit(**{"model": net, "train": DATA, "progress": False, "device": "cpu"} | bad)
 
 
+@pytest.mark.parametrize("bad, error, message", [
+    ({"epochs": 2.5}, TypeError, "epochs must be a whole number, at least 1; got 2.5"),
+    ({"epochs": None}, TypeError, "epochs must be a whole number, at least 1; got None"),
+    ({"batch_size": 8.0}, TypeError, "batch_size must be a whole number, at least 1, or None.*got 8.0"),
+    ({"lr": "0.1"}, TypeError, "lr must be a number, positive and finite; got '0.1'"),
+    ({"seed": None}, TypeError, "seed must be a whole number, at least 0; got None"),
+    ({"seed": -1}, ValueError, "seed must be at least 0; got -1"),
+    ({"train": DATA[0]}, TypeError, r"train must be a pair \(x, y\) of tensors; got Tensor"),
+    ({"train": tuple(part.numpy() for part in DATA)}, TypeError, r"got \['ndarray', 'ndarray'\]"),
+])  # fmt: skip
+def test_what_is_of_another_kind(bad, error, message):
+    with pytest.raises(error, match=message):
+        fit(**{"model": net, "train": DATA, "progress": False, "device": "cpu"} | bad)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 0.5, "1", None])
+def test_a_seed_that_some_generator_refuses_seeds_none(seed):
+    seed_everything(7)
+    before = random.getstate(), torch.get_rng_state()
+    with pytest.raises((TypeError, ValueError), match="seed must be"):
+        seed_everything(seed)
+    assert random.getstate() == before[0] and torch.equal(torch.get_rng_state(), before[1])
+
+
 def test_what_is_no_model():
     for model in (3, None, lambda: 3):
         with pytest.raises(TypeError, match="model must be an nn.Module or a function that makes one; got"):
@@ -263,6 +287,18 @@ def test_accuracy_measures_in_eval_mode_and_without_gradients():
 def test_accuracy_wants_scores_and_labels(scores, labels):
     with pytest.raises(ValueError, match="scores of shape"):
         accuracy(nn.Identity(), (torch.zeros(scores), torch.zeros(labels)))
+
+
+def test_accuracy_of_what_is_not_a_number_is_none():
+    scores = torch.tensor([[math.nan, math.nan], [1.0, math.nan], [math.inf, 0.0], [0.0, 1.0]])
+    assert accuracy(nn.Identity(), (scores, torch.tensor([0, 1, 0, 1]))) == 0.5
+
+
+def test_accuracy_of_no_samples_is_an_error():
+    with pytest.raises(ValueError, match=r"n ≥ 1, classes ≥ 2.*got \(0, 2\)"):
+        accuracy(nn.Identity(), (torch.zeros(0, 2), torch.zeros(0)))
+    with pytest.raises(TypeError, match=r"data must be a pair \(x, y\) of tensors; got Tensor"):
+        accuracy(nn.Identity(), DATA[0])
 
 
 # --- device and set-up ------------------------------------------------------------------------------------

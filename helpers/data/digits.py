@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from .. import _checks
 
 
 class Split(NamedTuple):
@@ -35,17 +38,23 @@ def digits(seed: int = 0, *, test_size: int = 360, dtype: torch.dtype | None = N
         `Split(train=(x, y), test=(x, y))` on the CPU: x (n, 64), y (n,) int64.
 
     Raises:
+        TypeError: `dtype` is no floating-point type, `seed` or `test_size` no whole number.
         ValueError: `test_size` leaves a class without test or training image.
     """
+    dtype = torch.get_default_dtype() if dtype is None else dtype
+    if not dtype.is_floating_point:
+        raise TypeError(f"dtype must be a floating-point type, since pixels lie in [0, 1]; got {dtype}")
+    seed = _checks.seed(seed, _checks.NUMPYS_LARGEST_SEED)
     # imported here, because it takes a second that `import helpers.data` should not take
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
     pixels, labels = load_digits(return_X_y=True)
+    if not isinstance(test_size, numbers.Integral):
+        raise TypeError(f"test_size must be a whole number; got {test_size!r}")
     if not 10 <= test_size <= len(labels) - 10:
         raise ValueError(f"test_size must lie between 10 and {len(labels) - 10}; got {test_size}")
     parts = train_test_split(pixels / 16, labels, test_size=test_size, stratify=labels, random_state=seed)
-    dtype = torch.get_default_dtype() if dtype is None else dtype
     x_train, x_test = (torch.tensor(part, dtype=dtype) for part in parts[:2])
     y_train, y_test = (torch.tensor(part, dtype=torch.int64) for part in parts[2:])
     return Split(train=(x_train, y_train), test=(x_test, y_test))

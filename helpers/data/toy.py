@@ -13,6 +13,8 @@ import math
 import torch
 from torch import Tensor
 
+from .. import _checks
+
 
 def moons(n: int, *, noise: float = 0.1, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Two interleaved half circles, as `sklearn.datasets.make_moons` defines them.
@@ -93,13 +95,11 @@ def spirals(n: int, *, noise: float = 0.02, turns: float = 1.5, seed: int = 0) -
 
 
 def _labels(n):
-    if n < 2:
-        raise ValueError(f"n must be at least 2, one point a class; got {n}")
-    return torch.arange(n, device="cpu") % 2
+    return torch.arange(_checks.whole("n", n, 2, ", one point a class"), device="cpu") % 2
 
 
 def _generator(seed):
-    return torch.Generator(device="cpu").manual_seed(seed)
+    return torch.Generator(device="cpu").manual_seed(_checks.seed(seed))
 
 
 def _uniform(n, generator):

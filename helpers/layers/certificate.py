@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from . import _checks
 from .convex_potential import spectral_norm
 
 # Lipschitz constants of torch's modules in eval mode, in the Euclidean norm
@@ -77,8 +78,16 @@ def certified_accuracy(model: nn.Module, x: Tensor, y: Tensor, *, eps: float) ->
         model, x: As for `certified_radius`.
         y: Class numbers, (n,).
         eps: Size of the perturbation, ≥ 0.
+
+    Raises:
+        TypeError, ValueError: `y` holds no class for every sample, or `eps` is not ≥ 0 and finite.
+        FloatingPointError: A score is not finite.
     """
-    right = _scores(model, x).argmax(dim=-1) == y
+    eps, named = _checks.number_from_zero("eps", eps), _scores(model, x).argmax(dim=-1)
+    if not torch.is_tensor(y) or y.shape != named.shape or not y.numel():
+        given = tuple(y.shape) if torch.is_tensor(y) else type(y).__name__
+        raise ValueError(f"y must hold one class a sample, shape {tuple(named.shape)}, n ≥ 1; got {given}")
+    right = named == y
     return (right & (certified_radius(model, x) > eps)).double().mean().item()
 
 

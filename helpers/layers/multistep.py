@@ -35,7 +35,7 @@ class LMResNet(Stack):
         field: Makes a vector field from the number of features; None means `MLPField`.
 
     Raises:
-        TypeError: `field` does not make modules.
+        TypeError: `field` does not make modules, or k is no number.
         ValueError: `features` or `depth` < 1, `horizon` not positive and finite, k not finite, or k = −1,
             where the scheme approximates no differential equation.
 
@@ -89,7 +89,10 @@ class LMResNet(Stack):
 def _fixed(k):
     if isinstance(k, str):
         raise ValueError(f'k must be a number or "learned"; got {k!r}')
-    k = float(k)
+    try:
+        k = float(k)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f'k must be a number or "learned"; got {k!r:.80}') from None
     if not math.isfinite(k) or k == -1:
         raise ValueError(f"k must be finite and not −1, where (1 + k) x' = f says nothing of x'; got {k!r}")
     if not -1 < k <= 1:

@@ -7,12 +7,20 @@ neighbouring solutions.
 """
 
 from . import analysis, explicit, symplectic, tableaux
-from .errors import NewtonError, NonFiniteStateError, SolverError, StepSizeUnderflowError, TooManyStepsError
+from .errors import (
+    InstabilityError,
+    NewtonError,
+    NonFiniteStateError,
+    SolverError,
+    StepSizeUnderflowError,
+    TooManyStepsError,
+)
 from .solve import GRADIENTS, METHODS, odeint
 
 __all__ = [
     "GRADIENTS",
     "METHODS",
+    "InstabilityError",
     "NewtonError",
     "NonFiniteStateError",
     "SolverError",

@@ -34,7 +34,7 @@ class Control:
 
 
 def integrate(tableau: Tableau, func, y, t: list[float], control: Control, slope, accepted=None):
-    """The states at t[1:], from y at t[0] with slope f(t[0], y). No evaluation leaves the interval.
+    """The states at t[1:], from y at t[0] with slope f(t[0], y): see `plan.Walker`. No evaluation leaves the interval.
 
     One number a step comes back from the device: the error. The last step ends exactly on t[-1]. Every adaptive
     tableau here is first-same-as-last, so an accepted step hands its last slope to the next one.
@@ -47,13 +47,12 @@ def integrate(tableau: Tableau, func, y, t: list[float], control: Control, slope
     """
     now, end, outputs, error = t[0], t[-1], [], 0.0
     magnitude = y.detach().abs()
-    h = control.first_step or _first_step(tableau, func, now, y, slope, magnitude, end - now, control)
-    h = math.copysign(h, end - now)
+    h = first_step(tableau, func, now, y, slope, magnitude, end - now, control)
 
     for _ in range(control.max_num_steps):
         h, last = _limit(h, end - now, control)
         if too_short(now, h, last, control):
-            raise _underflow(tableau, now, h, error)
+            raise _underflow(tableau, now, h, error, control)
         slopes, y_next = stages(tableau, func, clock(tableau, now, h, y), y, h, slope)
         size = y_next.detach().abs()
         error = _error(tableau, slopes, h, magnitude, size, control)
@@ -65,11 +64,8 @@ def integrate(tableau: Tableau, func, y, t: list[float], control: Control, slope
             if last:
                 return outputs
             now, y, slope, magnitude = reached, y_next, slopes[-1], size
-        h *= _factor(tableau, error, control)
-    raise TooManyStepsError(
-        f"{tableau.name} used up max_num_steps = {control.max_num_steps} at t = {now:.6g} on the way to {end:.6g} with "
-        f"step size {abs(h):.3g}: the problem is stiff, or the tolerances are too tight for it"
-    )
+        taken, h = abs(h), h * _factor(tableau, error, control)
+    raise too_many(tableau, now, end, taken, control, "the problem is stiff, or the tolerances are too tight for it")
 
 
 def clock(tableau, start, h, like):
@@ -127,9 +123,16 @@ def _dense(tableau, slopes, y, h, theta):
     return combine(y, slopes, [(j, w) for j, w in enumerate(weights) if w], h)
 
 
-@torch.no_grad()
+def first_step(tableau, func, now, y, slope, magnitude, length, control):
+    """The step that is tried first, with its sign: the caller's, else a guess that `min_step` allows."""
+    given = control.first_step
+    h = given or max(_first_step(tableau, func, now, y, slope, magnitude, length, control), control.min_step)
+    return math.copysign(h, length)
+
+
 def _first_step(tableau, func, t, y, slope, magnitude, length, control):
     """A first step size from the sizes of y, y' and y'' (Hairer, Nørsett & Wanner 1993, II.4). One evaluation."""
+    y, slope = y.detach(), slope.detach()
     scale = magnitude * control.rtol + control.atol
 
     def rms(x):
@@ -144,7 +147,7 @@ def _first_step(tableau, func, t, y, slope, magnitude, length, control):
     guess = min(guess, abs(length))
     h = math.copysign(guess, length)
     time = torch.tensor(t + h, dtype=magnitude.dtype, device=y.device)
-    second = rms(func(time, torch.add(y, slope, alpha=h)) - slope) / guess
+    second = rms(func(time, torch.add(y, slope, alpha=h)).detach() - slope) / guess
     if not math.isfinite(second):
         return guess
     largest = max(first, second)
@@ -153,10 +156,27 @@ def _first_step(tableau, func, t, y, slope, magnitude, length, control):
     return min(100 * guess, (0.01 / largest) ** (1 / (tableau.error_order + 1)))
 
 
-def _underflow(tableau, t, h, error):
+def too_many(tableau, now, end, taken, control, otherwise):
+    """The exception for a solve that used up its steps, the last of them of size `taken`, and what is to blame."""
+    why = otherwise
+    if taken >= control.max_step:
+        why = f"max_step = {control.max_step:g} allows no longer ones"
+    elif control.safety < 0.5:
+        why = f"safety = {control.safety:g} keeps them short, or {otherwise}"
+    return TooManyStepsError(
+        f"{tableau.name} used up max_num_steps = {control.max_num_steps} at t = {now:.6g} on the way to {end:.6g} with "
+        f"step size {taken:.3g}: {why}"
+    )
+
+
+def _underflow(tableau, t, h, error, control):
     where = f"{tableau.name} at t = {t:.6g} with step size {abs(h):.3g}"
     if not math.isfinite(error):
         return NonFiniteStateError(f"the state or the vector field is not finite: {where}")
+    if abs(h) < control.min_step:
+        return StepSizeUnderflowError(
+            f"step size underflow: {where}: the tolerances ask for less than min_step = {control.min_step:g}"
+        )
     return StepSizeUnderflowError(
         f"step size underflow: {where}: the solution blows up or jumps here, or the tolerances are too tight"
     )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 
 from . import adaptive, implicit, newton
 from .adaptive import Control
-from .errors import NewtonError, TooManyStepsError
+from .errors import NewtonError
 from .tableaux import Tableau
 
 # by how much a step shrinks whose equations had no solution within reach
@@ -25,14 +23,13 @@ def integrate(tableau: Tableau, func, y, t, control: Control, slope, accepted=No
     """
     now, end, outputs, error, failure = t[0], t[-1], [], 0.0, None
     magnitude, choice, scale = y.detach().abs(), choice or newton.Choice(), newton.size(y)
-    h = control.first_step or adaptive._first_step(tableau, func, now, y, slope, magnitude, end - now, control)
-    h = math.copysign(h, end - now)
+    h = adaptive.first_step(tableau, func, now, y, slope, magnitude, end - now, control)
 
     for _ in range(control.max_num_steps):
         h, last = adaptive._limit(h, end - now, control)
         if adaptive.too_short(now, h, last, control):
-            raise failure or adaptive._underflow(tableau, now, h, error)
-        scale = torch.maximum(scale, newton.size(y))
+            raise failure or adaptive._underflow(tableau, now, h, error, control)
+        taken, scale = abs(h), torch.maximum(scale, newton.size(y))
         try:
             times = adaptive.clock(tableau, now, h, y)
             slopes, y_next = implicit.step(tableau, func, times, y, now, h, choice, scale, slope)
@@ -50,7 +47,5 @@ def integrate(tableau: Tableau, func, y, t, control: Control, slope, accepted=No
                 return outputs
             now, y, slope, magnitude, failure = reached, y_next, slopes[-1], size, None
         h *= adaptive._factor(tableau, error, control)
-    raise TooManyStepsError(
-        f"{tableau.name} used up max_num_steps = {control.max_num_steps} at t = {now:.6g} on the way to {end:.6g} with "
-        f"step size {abs(h):.3g}: the tolerances are too tight for a method of order {tableau.order}"
-    )
+    otherwise = f"the tolerances are too tight for a method of order {tableau.order}"
+    raise adaptive.too_many(tableau, now, end, taken, control, otherwise)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 
 import torch
@@ -38,9 +38,10 @@ def pack(func, y0):
     """The field, the state and a function for the result, such that the steppers see one tensor with ≥ 1 axis."""
     if torch.is_tensor(y0):
         _check_state(y0, "y0")
+        func = _checked(func, y0)
         if y0.dim() > 0:
             return func, y0, lambda solution: solution
-        return _scalar(func), y0.unsqueeze(0), lambda solution: solution[:, 0]
+        return lambda t, y: func(t, y[0]).unsqueeze(0), y0.unsqueeze(0), lambda solution: solution[:, 0]
     if not isinstance(y0, tuple) or not y0:
         raise TypeError(f"y0 must be a tensor or a non-empty tuple of tensors; got {type(y0).__name__}")
     for i, part in enumerate(y0):
@@ -72,16 +73,32 @@ def pack(func, y0):
     return field, join(y0), split
 
 
-def _scalar(func):
-    """The field of a 0-d state, for a state with one axis."""
+def _checked(func, y0):
+    """The field, whose every answer is looked at: at three attributes, in Python alone."""
+    shape, dtype = y0.shape, y0.dtype
+    versioned = not torch.is_inference_mode_enabled()
 
     def field(t, y):
-        slope = func(t, y[0])
-        if not torch.is_tensor(slope):
-            raise TypeError(f"func must return a tensor; got {type(slope).__name__}")
-        return slope.unsqueeze(0)
+        slope = func(t, y)
+        try:
+            if slope.shape == shape and slope.dtype is dtype and versioned and not slope._version:
+                return slope
+        except AttributeError:
+            pass
+        _check_slope(slope, y0)
+        # written in place: it may be a buffer that the next call writes again, while this slope is still needed
+        return slope.clone()
 
     return field
+
+
+def _check_slope(slope, y0):
+    if not torch.is_tensor(slope):
+        raise TypeError(f"func must return a tensor; got {type(slope).__name__}")
+    if slope.shape != y0.shape:
+        raise ValueError(f"func must return the shape of y0, {tuple(y0.shape)}; got {tuple(slope.shape)}")
+    if slope.dtype != y0.dtype:
+        raise TypeError(f"func must return the dtype of y0, {y0.dtype}; got {slope.dtype}")
 
 
 def _check_state(y, name):
@@ -94,15 +111,9 @@ def _check_state(y, name):
 
 
 def first_slope(func, t, y):
-    """func at the start, and the one place where what it returns is looked at."""
+    """func at the start."""
     real = y.real.dtype if y.is_complex() else y.dtype
     slope = func(torch.tensor(t, dtype=real, device=y.device), y)
-    if not torch.is_tensor(slope):
-        raise TypeError(f"func must return a tensor; got {type(slope).__name__}")
-    if slope.shape != y.shape:
-        raise ValueError(f"func must return the shape of y0, {tuple(y.shape)}; got {tuple(slope.shape)}")
-    if slope.dtype != y.dtype:
-        raise TypeError(f"func must return the dtype of y0, {y.dtype}; got {slope.dtype}")
     if slope.device != y.device:
         raise TypeError(f"func must return a tensor on the device of y0, {y.device}; got {slope.device}")
     return slope
@@ -172,6 +183,9 @@ def control(method, y, rtol, atol, options, more=()):
         raise ValueError(f"options['safety'] must be at most 1; got {options['safety']!r}")
     if not options.get("dfactor", 0.2) < 1 < options.get("ifactor", 10.0):
         raise ValueError(f"options must have dfactor < 1 < ifactor; got {options}")
+    shortest, longest = options.get("min_step", 0.0), options.get("max_step", math.inf)
+    if not shortest <= options.get("first_step", shortest) <= longest:
+        raise ValueError(f"options must have min_step ≤ first_step ≤ max_step; got {options}")
     relative, absolute = tolerances(y, rtol, atol)
     return adaptive.Control(relative, absolute, **options)
 
@@ -194,40 +208,76 @@ def positive(value, name):
     return float(value)
 
 
-def parameters(func, slope, given):
-    """The tensors beside y that a gradient must reach: those given, or the parameters of a module.
-
-    A function that closes over others would lose their gradient without a word, so the graph of `slope`, f at a
-    detached y, is searched for them.
-    """
-    if given is not None:
-        given = tuple(given)  # a generator, such as module.parameters(), can be read only once
-        if not all(torch.is_tensor(p) and p.requires_grad for p in given):
-            raise ValueError("options['parameters'] must be a sequence of tensors that require a gradient")
-        return given
-    held = tuple(p for p in func.parameters() if p.requires_grad) if isinstance(func, torch.nn.Module) else ()
-    if not {id(p) for p in leaves(slope)} <= {id(p) for p in held}:
-        raise ValueError(
-            "func holds tensors that require a gradient and are not parameters of a module: make func an nn.Module, or "
-            "name them in options['parameters']"
+def parameters(func, given):
+    """The tensors beside y that a gradient must reach: the parameters of a module, and those given."""
+    if given is not None and (torch.is_tensor(given) or not isinstance(given, Iterable)):
+        raise TypeError(
+            f"options['parameters'] must be a sequence of tensors that require a gradient; got {type(given).__name__}"
         )
-    return held
+    given = tuple(given or ())  # a generator, such as module.parameters(), can be read only once
+    if not all(torch.is_tensor(p) and p.requires_grad for p in given):
+        raise ValueError(
+            "options['parameters'] must be a sequence of tensors that require a gradient; got "
+            f"{_describe(tuple(given))}"
+        )
+    own = tuple(p for p in func.parameters() if p.requires_grad) if isinstance(func, torch.nn.Module) else ()
+    return tuple({id(p): p for p in (*own, *given)}.values())
 
 
-def leaves(tensor):
-    """The leaf tensors that require a gradient and that `tensor` was computed from."""
-    found, seen, open_nodes = [], set(), [tensor.grad_fn]
-    if tensor.grad_fn is None and tensor.requires_grad:
-        return [tensor]
+def accounted(func, held):
+    """The field, which refuses to compute with a tensor whose gradient would be lost without a word.
+
+    Where a solve without a graph calls it, nothing may require a gradient but y and what is in `held`.
+    """
+    known, stop = {id(p) for p in held}, {p.grad_fn for p in held}
+
+    def look(t, y, slope):
+        if any(leaf is not y and id(leaf) not in known for leaf in leaves(slope, stop)):
+            raise ValueError(
+                "func holds tensors that require a gradient and are not parameters of a module: make func an nn.Module "
+                f"that has them, or name them in options['parameters']; got such a tensor at t = {float(t):.6g}"
+            )
+
+    return with_own_graph(func, look)
+
+
+def with_own_graph(func, look=None):
+    """The field for a solve without a graph, whose every call has one of its own: a field may differentiate inside.
+
+    Args:
+        look: called as look(t, y, slope) while that graph is there.
+    """
+
+    def field(t, y):
+        if torch.is_grad_enabled():
+            return func(t, y)
+        y = y.detach().requires_grad_()
+        with torch.enable_grad():
+            slope = func(t, y)
+        if look is not None:
+            look(t, y, slope)
+        return slope.detach()
+
+    return field
+
+
+def leaves(tensor, stop=()):
+    """The leaf tensors that require a gradient and that `tensor` was computed from, by way of no node in `stop`."""
+    if tensor.grad_fn is None:
+        return [tensor] if tensor.requires_grad else []
+    found, seen, open_nodes = [], {None, *stop}, [tensor.grad_fn]
     while open_nodes:
         node = open_nodes.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if hasattr(node, "variable"):
-            found.append(node.variable)
-        open_nodes += [parent for parent, _ in node.next_functions]
+        if node not in seen:
+            seen.add(node)
+            if type(node) is _LEAF:
+                found.append(node.variable)
+            open_nodes += [parent for parent, _ in node.next_functions]
     return found
+
+
+# the type of the nodes in which a graph ends
+_LEAF = type(torch.ones(1, requires_grad=True).view(1).grad_fn.next_functions[0][0])
 
 
 def _short(values):

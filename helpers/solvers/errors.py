@@ -17,5 +17,9 @@ class TooManyStepsError(SolverError):
     """An adaptive solve used up `max_num_steps` before it reached the last time."""
 
 
+class InstabilityError(SolverError):
+    """The two states of the reversible scheme moved apart: neither is the solution."""
+
+
 class NewtonError(SolverError):
     """The Newton iteration of an implicit step did not converge."""

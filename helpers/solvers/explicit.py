@@ -17,6 +17,8 @@ def combine(y, slopes, weights, h):
         return y
     (j, w), *rest = weights
     total = torch.add(y, slopes[j], alpha=h * w)
+    if not rest:
+        return total
     if torch.is_grad_enabled():
         for j, w in rest:
             total = torch.add(total, slopes[j], alpha=h * w)
@@ -57,11 +59,9 @@ def increment(tableau: Tableau, func, times, y, h):
 
 
 def integrate(tableau: Tableau, func, y, steps: list[Step], times, first=None, accepted=None):
-    """Walk along `steps`; returns the states at the steps that are marked as outputs.
+    """Walk along `steps`: a `plan.Walker`.
 
     Args:
-        times: for each step the tuple of its stages' times, as `grid.stage_times` makes them.
-        first: k_1 of the first step where the caller has it already.
         accepted: called after each step as accepted(start, h, slopes), where somebody wants to know.
     """
     weights, outputs = tableau.nonzero_weights, []

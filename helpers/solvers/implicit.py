@@ -11,7 +11,7 @@ from .tableaux import Tableau
 
 
 def integrate(tableau: Tableau, func, y, steps, times, first=None, *, choice=None, scale=None):
-    """Walk along `steps`; returns the states at the marked steps.
+    """Walk along `steps`: a `plan.Walker`.
 
     Derivatives follow the implicit function theorem at the solution of each stage, not the iteration: they are exact
     to the Newton tolerance, and first order only.

@@ -12,7 +12,7 @@ def adams_bashforth2(func, y, steps, times, first=None):
 
         y_{n+1} = y_n + h_n [(1 + r/2) f_n − (r/2) f_{n−1}],    r = h_n / h_{n−1}
 
-    (Hairer, Nørsett & Wanner 1993, III.5: variable step sizes). Returns the states at the marked steps.
+    (Hairer, Nørsett & Wanner 1993, III.5: variable step sizes). A `plan.Walker`.
     """
     start, outputs, before, before_h = tableaux.get("heun2"), [], None, None
     for (_, h, is_output), stage_times in zip(steps, times, strict=True):

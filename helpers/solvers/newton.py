@@ -116,7 +116,7 @@ def solve(system: System, known, guess):
     Raises:
         NewtonError: It did not converge; the text has time, step size, method, residual and iteration count.
     """
-    # the graphs of the iteration live and die here: a checkpoint around the solve must not keep, or recompute, them
+    # the graphs of the iteration live and die here: a checkpoint around the solve must not keep them
     with torch.autograd.graph.saved_tensors_hooks(_itself, _itself) if torch.is_grad_enabled() else nullcontext():
         stacked, linear = _newton(system, known.detach(), _beside([guess.detach()] * len(system.a)))
     if torch.is_grad_enabled():
@@ -175,7 +175,8 @@ class Dense:
         rows = [[j * (-system.h * a) for a, j in zip(row, jacobians, strict=True)] for row in system.a]
         matrix = _beside([torch.cat(block, -2) if len(block) > 1 else block[0] for block in zip(*rows, strict=True)])
         matrix.diagonal(dim1=-2, dim2=-1).add_(1)
-        self.factors = torch.linalg.lu_factor(matrix)
+        # a singular matrix gives corrections that are not finite, which end the iteration with its own message
+        self.factors = torch.linalg.lu_factor_ex(matrix)[:2]
 
     def solve(self, vector, rough=False):
         return torch.linalg.lu_solve(*self.factors, vector.unsqueeze(-1)).squeeze(-1)
@@ -195,7 +196,9 @@ class Krylov:
 
     def solve(self, vector, rough=False):
         tolerance = 1e-2 if rough else RELATIVE_TOLERANCE[vector.dtype] / 10
-        return gmres(self._product, vector, tolerance)[0]
+        correction, left = gmres(self._product, vector, tolerance)
+        # with most of the defect left, the size of the correction says nothing about the error
+        return correction if left < 0.5 else correction * torch.nan
 
     def kept(self):
         return ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import torch
 
@@ -11,6 +12,32 @@ from . import adaptive, adaptive_implicit, arguments, checkpoint, explicit, grid
 from . import reversible as two_states
 from .errors import NonFiniteStateError
 from .tableaux import Tableau
+
+
+class Walker(Protocol):
+    """What walks along a grid with fixed steps, its method bound: `explicit.integrate`, `implicit.integrate`,
+    `symplectic.integrate` and the functions in `multistep.METHODS`.
+
+    Args:
+        func: The field, from (time, state) to a slope shaped like the state; it has been checked.
+        y: The state at the start of the first step, one tensor with ≥ 1 axis (of a pair (q, p): q, then p).
+        steps: `grid.Step`s, each from where the last one ended.
+        times: For each step the tuple of its stages' times, 0-d tensors, as `grid.stage_times` makes them.
+        first: The slope at the start where the caller has it already; a walker that has no use for it ignores it.
+
+    Returns:
+        The states at the ends of the steps that are marked as outputs, a list; differentiable through its operations.
+
+    One that is given a longer walk in pieces gives what one walk gives, but for rounding; multistep methods, which
+    remember, are not taken in pieces. `explicit.integrate` also takes `accepted`, called after each step as
+    accepted(start, h, slopes); `implicit.integrate` takes `choice` and `scale`.
+
+    With error control there is no grid: `adaptive.integrate` and `adaptive_implicit.integrate` take the requested
+    times, Python floats, in the place of `steps` and `times`, need the first slope, and return the states at all of
+    them but the first.
+    """
+
+    def __call__(self, func, y, steps, times, first=None) -> list[torch.Tensor]: ...
 
 
 @dataclass
@@ -95,7 +122,6 @@ class FixedStep:
     def checkpointed(self, func, y, times, segments=None):
         """The same, recomputed in the backward pass."""
         self._wants_one_step("checkpoint")
-        arguments.first_slope(func, times[0], y)
         steps, clocks = self._grid(y, times)
         states = checkpoint.fixed_step(self._scaled(self.advance, y), func, y, steps, clocks, segments)
         return self._finite(states, func, y, steps, clocks)

@@ -16,9 +16,12 @@ import warnings
 
 import torch
 
+from .errors import InstabilityError
 from .grid import Step, stage_times
 
 DEFAULT_COUPLING = 0.999
+# y − z is of the size of the error, about twice it; apart by more than this part of the solution, they mean nothing
+FARTHEST_APART = 0.5
 
 
 def integrate(increment, c, func, y, steps: list[Step], parameters, coupling=DEFAULT_COUPLING):
@@ -28,6 +31,9 @@ def integrate(increment, c, func, y, steps: list[Step], parameters, coupling=DEF
         increment: Ψ as a function of (func, times, y, h).
         c: the abscissae at which Ψ wants the time.
         coupling: λ in (0, 1].
+
+    Raises:
+        InstabilityError: the two states moved apart.
 
     Warns:
         UserWarning: rounding, amplified by λ^−n, has taken more than half of the digits of the states that come back,
@@ -46,12 +52,13 @@ class _Reversible(torch.autograd.Function):
     @staticmethod
     def forward(ctx, problem, y, *parameters):
         increment, _, func, steps, coupling = ctx.problem = problem
-        z, outputs = y, []
+        z, outputs, states = y, [], y
         for (_, h, is_output), there, back in zip(steps, *_clocks(problem, y), strict=True):
             y = torch.lerp(z, y, coupling) + increment(func, there, z, h)
             z = z - increment(func, back, y, -h)
             if is_output:
                 outputs.append(y)
+        _together(y, z, [states, *outputs], steps)
         ctx.save_for_backward(y, z, *parameters)
         return tuple(outputs)
 
@@ -75,6 +82,19 @@ class _Reversible(torch.autograd.Function):
             y = (y - moved - (1 - coupling) * z) / coupling
             to_y, to_z = coupling * to_y, to_z + (1 - coupling) * to_y + pulled
         return None, to_y + to_z, *totals
+
+
+def _together(y, z, states, steps):
+    """That the two states are still one solution: where the flow contracts, what is between them grows instead."""
+    apart = (y - z).abs().max().item()
+    size = max(state.abs().max().item() for state in states)
+    if FARTHEST_APART * size < apart < math.inf:  # what is not finite has a message of its own
+        raise InstabilityError(
+            f"gradient='reversible': its two states are {apart:.3g} apart at t = {steps[-1].start + steps[-1].h:.6g}, "
+            f"in a solution of size {size:.3g}, with step size {abs(steps[-1].h):.3g}: the flow contracts too much "
+            "for the scheme, or the steps are too long; solve over a shorter time or with shorter steps, or use "
+            "gradient='checkpoint'"
+        )
 
 
 def _clocks(problem, like):

@@ -47,8 +47,10 @@ def odeint(func, y0, t, *, method="dopri5", rtol=None, atol=None, options=None, 
             torchdiffeq's other names ("dopri8", "scipy_solver", …) are passed on to it.
         rtol, atol: Tolerances of an adaptive method, relative and absolute, in the units of y. Default 1e-5 and 1e-7
             in float32, 1e-7 and 1e-9 in float64.
-        options: Fixed-step methods want exactly one of `step_size` (the largest step), `num_steps` (steps from t[0] to
-            t[-1]) or `grid="t"` (one step from each time in `t` to the next); steps land on every time in `t`.
+        options: Fixed-step methods want exactly one of `step_size` (the largest step), `num_steps` (n for steps of at
+            most 1/n of the way from t[0] to t[-1]) or `grid="t"` (one step from each time in `t` to the next). Steps
+            land on every time in `t`, and those between two of them are equal: n steps where the times lie on a grid of
+            n, as two times do, else a few more, less than one for every interval.
             Adaptive methods take `first_step`, `min_step`, `max_step`, `max_num_steps`, `safety`, `ifactor`, `dfactor`.
             Implicit methods also take `linear_solver`, for the systems in Newton's iteration: "dense", one matrix a
             sample, or "gmres", Jacobian-vector products alone, the whole state as one system; the default is "dense"
@@ -59,11 +61,15 @@ def odeint(func, y0, t, *, method="dopri5", rtol=None, atol=None, options=None, 
             with the square root of the steps (`segments` in `options` chooses); every one-step method. "reversible":
             memory independent of the number of steps; the exact gradient of a reversible two-state scheme that wraps a
             fixed-step Runge–Kutta method, agrees with it to its order and calls the field twice as often; `coupling` in
-            `options`, default 0.999, amplifies rounding by coupling**-steps. "adjoint": the continuous adjoint, memory
-            independent of the number of steps; the gradient of the exact flow up to the tolerance, not of the discrete
-            solve; explicit Runge–Kutta methods. The last two need to know the tensors that `func` holds: those of a
-            module are found, others go into `options` as `parameters`. Symplectic methods take the first two. Second
-            derivatives: by the first two, through methods that are not implicit; else asking for one raises.
+            `options`, default 0.999, amplifies rounding by coupling**-steps. It is stable where the flow does not
+            contract: a part of the solution that decays like exp(−kt) makes what is between the two states grow like
+            exp(kt), and where it grows beyond half of the solution InstabilityError is raised. "adjoint": the
+            continuous adjoint, memory independent of the number of steps; the gradient of the exact flow up to the
+            tolerance, not of the discrete solve; explicit Runge–Kutta methods. The last two need to know the tensors
+            that `func` holds: those of a module are found, others go into `options` as `parameters`, a sequence; a
+            tensor that is in neither raises. An adaptive method with "checkpoint" takes no field that draws random
+            numbers. Symplectic methods take the first two. Second derivatives: by the first two, through methods that
+            are not implicit; else asking for one raises.
 
     Returns:
         The solution at `t`, shape (n, *y0.shape); a tuple of such tensors where `y0` is a tuple.
@@ -71,7 +77,7 @@ def odeint(func, y0, t, *, method="dopri5", rtol=None, atol=None, options=None, 
     Raises:
         TypeError, ValueError: The call is malformed; the text names the argument, what was given and what is allowed.
         SolverError: The solve failed: NonFiniteStateError, StepSizeUnderflowError, TooManyStepsError, NewtonError,
-            each with time, step size and method in its text.
+            InstabilityError, each with time, step size and method in its text.
 
     It differs from torchdiffeq where that sets a trap: default tolerances follow the dtype and a relative one below
     10 eps is an error; a fixed-step method never takes `t` as its grid unless told so; steps never leave [t[0], t[-1]];
@@ -100,8 +106,8 @@ def odeint(func, y0, t, *, method="dopri5", rtol=None, atol=None, options=None, 
     plan = _plan(method, times, state, rtol, atol, options)
     tracked, held = torch.is_grad_enabled(), ()
     if tracked and gradient in ("reversible", "adjoint"):
-        slope = arguments.first_slope(field, times[0], state.detach())
-        held = arguments.parameters(func, slope, extra.pop("parameters", None))
+        held = arguments.parameters(func, extra.pop("parameters", None))
+        field = arguments.accounted(field, held)
     if method in symplectic.METHODS:
         symplectic.check_separable(method, func, times[0], y0)
     if gradient == "reversible":

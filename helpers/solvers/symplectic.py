@@ -75,13 +75,7 @@ METHODS = {
 
 
 def integrate(method: Splitting, func, y, steps, times, first=None):
-    """Walk along `steps`; returns the states at the marked steps.
-
-    Args:
-        y: q and p, flat, one behind the other: the form in which `odeint` hands a tuple on.
-        times: for each step the tuple of its substeps' times.
-        first: the field at the start of the first step where the caller has it already.
-    """
+    """Walk along `steps`: a `plan.Walker`, whose state is q and p, flat, one behind the other."""
     (q, p), outputs = y.chunk(2), []
     # the first substep looks at the start of the step in every method here
     waiting = None if first is None else first.chunk(2)

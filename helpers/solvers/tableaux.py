@@ -47,6 +47,35 @@ class Tableau:
     error_order: int | None = None
     dense: tuple[tuple[float, ...], ...] | None = None
 
+    def __post_init__(self):
+        """That the coefficients are those of a method, and of one that the loops here can walk with.
+
+        Raises:
+            ValueError: They are not; the text names the attribute, what was given and what is allowed.
+        """
+        s = len(self.b)
+        self._must(s > 0 and [len(row) for row in self.a] == [s] * s, "a", f"hold len(b) = {s} rows of as many entries")
+        self._must(len(self.c) == s, "c", f"hold len(b) = {s} entries")
+        self._must(_near(map(sum, self.a), self.c), "c", "be the row sums of a")
+        # a method that is not even consistent is still one to look at
+        self._must(self.order == 0 or _near([sum(self.b)], [1]), "b", "sum to 1")
+        one_by_one = self.explicit or self.diagonally_implicit
+        self._must(one_by_one or np.linalg.matrix_rank(self.a) == s, "a", "be invertible, or lower triangular")
+        if self.dense is not None:
+            self._must(len(self.dense) == s and len(set(map(len, self.dense))) == 1, "dense", f"hold {s} rows alike")
+            self._must(_near(map(sum, self.dense), self.b), "dense", "have the row sums b, to end in the step's result")
+        if self.b_error is not None:
+            # what an adaptive loop takes for granted
+            self._must(len(self.b_error) == s and _near([sum(self.b_error)], [0]), "b_error",
+                       f"hold {s} entries that sum to 0")  # fmt: skip
+            self._must(self.error_order is not None and self.error_order >= 1, "error_order", "be ≥ 1 beside b_error")
+            self._must(self.dense is not None, "dense", "be given beside b_error")
+            self._must(self.first_same_as_last, "a", "have b for its last row, and zeros for its first, beside b_error")
+
+    def _must(self, holds, name, what):
+        if not holds:
+            raise ValueError(f"{name} must {what}, in the tableau {self.name!r}; got {getattr(self, name)}")
+
     @property
     def stages(self) -> int:
         return len(self.b)
@@ -97,6 +126,10 @@ class Tableau:
     @cached_property
     def nonzero_error(self) -> tuple[tuple[int, float], ...]:
         return _nonzero(self.b_error)
+
+
+def _near(given, wanted):
+    return all(abs(x - y) <= 1e-9 for x, y in zip(given, wanted, strict=True))
 
 
 def _nonzero(weights):

@@ -8,7 +8,8 @@ and units lives in one place.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import numbers
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
@@ -128,6 +129,8 @@ class Slider(Control):
 
     def __post_init__(self) -> None:
         self._check_words()
+        for what in ("min", "max", "start", "step"):
+            object.__setattr__(self, what, _plain(getattr(self, what)))
         for what in ("min", "max", "start"):
             if not _is_number(getattr(self, what)):
                 raise ValueError(f"{self}: {what} must be a finite number, got {getattr(self, what)!r}")
@@ -188,9 +191,9 @@ class Slider(Control):
         """`grid` values spread evenly over the slider's length, or those listed, with `start` among them."""
         if self.live_only:
             return [self.start]
-        if not isinstance(self.grid, int):
+        if isinstance(self.grid, Iterable):
             return [self.values[i] for i in sorted({self.position(v) for v in (*self.grid, self.start)})]
-        if isinstance(self.grid, bool) or self.grid < 2:
+        if isinstance(self.grid, bool) or not isinstance(self.grid, numbers.Integral) or self.grid < 2:
             raise ValueError(f"{self}: grid must be at least 2 values, or a list of values, got {self.grid!r}")
         count, last = min(self.grid, len(self.values)), len(self.values) - 1
         positions = {round(i * last / (count - 1)) for i in range(count)}
@@ -239,6 +242,8 @@ class Choice(Control):
 
     def __post_init__(self) -> None:
         self._check_words()
+        if isinstance(self.options, str) or not isinstance(self.options, Iterable):
+            raise ValueError(f"{self}: options must be a list of values or a mapping to words, got {self.options!r}")
         named = self.options if isinstance(self.options, Mapping) else {v: str(v) for v in self.options}
         if len(named) < 2 or len(named) != len(self.options) or len(set(named.values())) != len(named):
             raise ValueError(f"{self}: options must be at least two, all different, got {self.options!r}")
@@ -288,7 +293,13 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def _plain(value: Any) -> Any:
+    """A number of numpy's or torch's as Python's own."""
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
+
+
 def _same(a: Any, b: Any) -> bool:
+    a, b = _plain(a), _plain(b)
     if _is_number(a) and _is_number(b):
         return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12)
     return type(a) is type(b) and a == b

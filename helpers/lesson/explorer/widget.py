@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import base64
 import math
+import numbers
 import os
 import re
 import string
@@ -234,7 +235,8 @@ class Explorer(anywidget.AnyWidget):
             raise ValueError(f"{me}: each control needs a name of its own, repeated: {', '.join(repeated)}")
         if not (isinstance(look_for, str) and look_for.strip()):
             raise ValueError(f"{me}: look_for must tell the reader what to watch, got {look_for!r}")
-        if not (len(self.size) == 2 and all(1 <= inches <= 20 for inches in self.size)):
+        pair = isinstance(self.size, Sequence) and [isinstance(inches, numbers.Real) for inches in self.size]
+        if pair != [True, True] or not all(1 <= inches <= 20 for inches in self.size):
             raise ValueError(f"{me}: size must be (width, height) in inches, 1 to 20 each, got {self.size!r}")
         if not callable(self._alt):
             self._check_alt_template(me, names)
@@ -261,7 +263,10 @@ class Explorer(anywidget.AnyWidget):
     def _check_alt_template(self, me: str, names: list[str]) -> None:
         if not (isinstance(self._alt, str) and self._alt.strip()):
             raise ValueError(f"{me}: alt must be a sentence or a function of the parameters, got {self._alt!r}")
-        named = {f for _, f, _, _ in string.Formatter().parse(self._alt) if f is not None}
+        try:
+            named = {f for _, f, _, _ in string.Formatter().parse(self._alt) if f is not None}
+        except ValueError as error:
+            raise ValueError(f"{me}: alt must have its braces in pairs, {error}, got {self._alt!r}") from None
         if unknown := sorted(named - set(names)):
             raise ValueError(f"{me}: alt names {unknown[0]!r}, which is no parameter; there are: {', '.join(names)}")
         if silent := [n for n in names if n not in named]:

@@ -175,18 +175,21 @@ def stability_limits(method):
     """How far the stability region reaches along the negative real and the imaginary axis, from 0 without a gap.
 
     From the sign changes of |D|² − |N|² along the axis, a polynomial (on the imaginary axis Nørsett's E-polynomial:
-    Hairer & Wanner 1996, IV.3), so exact to rounding. The imaginary limit is 0 where the axis is left at once, as by
-    Euler's method, however little the growth.
+    Hairer & Wanner 1996, IV.3), so exact to rounding; of a multistep method from the points where its root locus
+    crosses the axis, between which the root condition decides. The imaginary limit is 0 where the axis is left at
+    once, as by Euler's method, however little the growth.
 
     Args:
-        method: The name of a Runge–Kutta method, or a `Tableau`.
+        method: As for `amplification`.
 
     Returns:
         Limits(real, imaginary), floats; infinite where there is none.
 
     Raises:
-        ValueError: There is no Runge–Kutta method of this name.
+        ValueError: The method is unknown.
     """
+    if (polynomials := _multistep(method)) is not None:
+        return Limits(*(_multistep_reach(*polynomials, axis) for axis in (-1.0, 1j)))
     numerator, denominator = map(np.array, _rational(_tableau(method)))
     return Limits(*(_reach(_margin(numerator, denominator, axis)) for axis in (-1.0, 1j)))
 
@@ -210,28 +213,58 @@ def _margin(numerator, denominator, axis):
 def _reach(margin):
     """The end of the interval [0, x] on which the polynomial is not negative."""
     roots = np.roots(np.trim_zeros(margin, "b")[::-1]) if margin.any() else np.array([])
-    changes = np.sort(roots.real[(np.abs(roots.imag) < 1e-7 * np.abs(roots)) & (roots.real > 1e-9)])
+    changes = roots.real[(np.abs(roots.imag) < 1e-7 * np.abs(roots)) & (roots.real > 1e-9)]
+
+    def stable(x):
+        powers = x ** np.arange(len(margin))
+        return margin @ powers >= -ROUNDING * (np.abs(margin) @ powers)
+
+    return _until(np.sort(changes), stable)
+
+
+def _until(changes, stable):
+    """The first of the rising points `changes` that an interval which is not stable begins at, 0 among them."""
     ends = [0.0, *changes, (changes[-1] if len(changes) else 1.0) * 2 + 1]
     for left, right in zip(ends[:-1], ends[1:], strict=True):
-        middle = (left + right) / 2
-        powers = middle ** np.arange(len(margin))
-        if margin @ powers < -ROUNDING * (np.abs(margin) @ powers):
+        if not stable((left + right) / 2):
             return float(left)
     return math.inf
+
+
+def _multistep_reach(rho, sigma, axis):
+    """The end of the interval [0, x] in which all z = axis · x satisfy the root condition."""
+    # z = ρ(ζ)/σ(ζ) with |ζ| = 1 lies on the axis where z ± conj(z) = 0, a polynomial in ζ, since conj(ζ) = 1/ζ
+    turned = np.convolve(rho, sigma[::-1]), np.convolve(rho[::-1], sigma)
+    crossing = turned[0] - turned[1] if axis == -1.0 else turned[0] + turned[1]
+    crossing = np.where(np.abs(crossing) <= ROUNDING * (np.abs(turned[0]) + np.abs(turned[1])), 0.0, crossing)
+    # and where the locus lies along the axis, the region may end where it turns back
+    turning = np.polysub(np.polymul(np.polyder(rho), sigma), np.polymul(rho, np.polyder(sigma)))
+    circle = np.concatenate([np.roots(crossing), np.roots(turning)])
+    # ζ = 1 is z = 0 and a root of a multiplicity m up to the order + 2: it comes out of floating point as a ring of
+    # radius eps^(1/m), which the last line leaves out
+    circle = circle[np.abs(np.abs(circle) - 1) < 1e-6]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.polyval(rho, circle) / np.polyval(sigma, circle) / axis
+    x = z.real[np.isfinite(z) & (np.abs(z.imag) < 1e-6 * np.abs(z)) & (z.real > 0.01)]
+    return _until(np.sort(x), lambda x: satisfies_root_condition(rho - axis * x * sigma))
 
 
 def is_a_stable(method):
     """Whether the stability region holds the whole left half-plane.
 
-    That is so when R has no pole there and |R| ≤ 1 on the imaginary axis (Hairer & Wanner 1996, IV.3). Explicit
-    methods never are, nor are multistep methods of an order above two (Dahlquist 1963).
+    That is so when R, or the roots of a multistep method, have no pole there and |R| ≤ 1 on the imaginary axis (Hairer
+    & Wanner 1996, IV.3 and V.1). Explicit methods never are, nor are multistep methods of an order above two
+    (Dahlquist 1963).
 
     Args:
-        method: The name of a Runge–Kutta method or a `Tableau`.
+        method: As for `amplification`.
 
     Raises:
-        ValueError: There is no Runge–Kutta method of this name.
+        ValueError: The method is unknown.
     """
+    if (polynomials := _multistep(method)) is not None:
+        rho, sigma = polynomials
+        return bool(rho[0] * sigma[0] > 0 and stability_limits(method).imaginary == math.inf)
     _, denominator = _rational(_tableau(method))
     poles = np.roots(denominator[::-1])
     return bool((poles.real > 0).all() and stability_limits(method).imaginary == math.inf)
@@ -241,11 +274,13 @@ def is_l_stable(method):
     """Whether the method is A-stable and R(z) → 0 as z → ∞, so that what is very stiff is damped away.
 
     Args:
-        method: As for `is_a_stable`.
+        method: As for `amplification`.
 
     Raises:
-        ValueError: There is no Runge–Kutta method of this name.
+        ValueError: The method is unknown.
     """
+    if (polynomials := _multistep(method)) is not None:
+        return is_a_stable(method) and not polynomials[1][1:].any()
     numerator, denominator = _rational(_tableau(method))
     return is_a_stable(method) and len(numerator) < len(denominator)
 
