@@ -17,11 +17,12 @@ from torch import Tensor, nn
 
 from . import _checks
 
-LOSSES = ("cross_entropy", "margin")
+LOSSES = ("ce", "margin")
+DRAWS = 10  # of a model that answers otherwise each time, where the caller does not choose
 
 
 def gaussian_noise(
-    x: Tensor, *, sigma: float, generator: torch.Generator | None = None, clip: tuple[float, float] | None = None
+    x: Tensor, *, sigma: float, generator: torch.Generator | None = None, box: tuple[float, float] | None = None
 ) -> Tensor:
     """x + σ ξ with ξ standard normal: what chance does, where an attack does its worst. Its norm is about σ √d.
 
@@ -29,14 +30,14 @@ def gaussian_noise(
         x: Inputs, (n, ...).
         sigma: σ ≥ 0.
         generator: Of the noise, on the CPU; None means one with seed 0.
-        clip: The range (lo, hi) that inputs may have; None means any.
+        box: The range (lo, hi) that inputs may have; None means any.
 
     Returns:
         Shaped like x.
     """
-    _check_inputs(x, clip)
+    _check_inputs(x, box)
     noise = torch.randn(x.shape, generator=_generator(generator), dtype=torch.float64, device="cpu")
-    return _clipped(x + _size("sigma", sigma) * noise.to(x), clip)
+    return _boxed(x + _size("sigma", sigma) * noise.to(x), box)
 
 
 def fgsm(
@@ -47,8 +48,8 @@ def fgsm(
     eps: float,
     norm: str,
     gradient_model: nn.Module | Callable[[Tensor], Tensor] | None = None,
-    loss: str = "cross_entropy",
-    clip: tuple[float, float] | None = None,
+    loss: str = "ce",
+    box: tuple[float, float] | None = None,
 ) -> Tensor:
     """The fast gradient method: one step of size eps along the gradient of the loss.
 
@@ -57,11 +58,11 @@ def fgsm(
 
     Args, Returns, Raises: As for `pgd`.
     """
-    _check(model, x, y, eps, norm, (loss,), clip)
+    _check(model, x, y, eps, norm, (loss,), box)
     source = model if gradient_model is None else gradient_model
     with _in_eval_mode(model, source):
-        _, gradient = _attacked(source, x, y, loss)
-    return _clipped(x + eps * _steepest(gradient, norm), clip).detach()
+        _, gradient = _attacked(source, x, y, loss, _draws(source, x, None))
+    return _boxed(x + eps * _steepest(gradient, norm), box).detach()
 
 
 def pgd(
@@ -75,8 +76,9 @@ def pgd(
     restarts: int = 1,
     gradient_model: nn.Module | Callable[[Tensor], Tensor] | None = None,
     step_size: float | None = None,
-    loss: str | Sequence[str] = "cross_entropy",
-    clip: tuple[float, float] | None = None,
+    loss: str | Sequence[str] = "margin",
+    samples: int | None = None,
+    box: tuple[float, float] | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """Projected gradient ascent on the loss within ‖x' − x‖ ≤ eps, from one start or several.
@@ -108,11 +110,13 @@ def pgd(
         restarts: Runs, at least 1.
         gradient_model: The model whose gradient the attacker sees; None means `model`.
         step_size: α; None means eps / 4, whatever `steps` is, so that a longer run continues a shorter one.
-        loss: What the attacker climbs: "cross_entropy", or "margin", the lead of the best wrong class over the true
-            one (Carlini & Wagner 2017, arXiv 1608.04644), or both in a tuple: each then gets all runs, from the same
+        loss: What the attacker climbs: "margin", the lead of the best wrong class over the true one (Carlini & Wagner
+            2017, arXiv 1608.04644), "ce", the cross entropy, or both in a tuple: each then gets all runs, from the same
             starts. Cross entropy depends on the scale of the scores. Where they are large its gradient vanishes in
             rounding; where they are small, as in a 1-Lipschitz network, it pushes all classes at once and finds less.
-        clip: The range (lo, hi) that inputs may have; None means any.
+        samples: Draws over which a random model's scores and gradients are averaged (expectation over transformation,
+            Athalye et al. 2018). None means 1 for a model that answers the same twice, else 10.
+        box: The range (lo, hi) that inputs may have; None means any.
         generator: Of the random starts, on the CPU; None means one with seed 0.
 
     Returns:
@@ -123,7 +127,7 @@ def pgd(
         FloatingPointError: A score or a gradient is not finite.
     """
     losses = (loss,) if isinstance(loss, str) or not isinstance(loss, Sequence) else tuple(loss)
-    _check(model, x, y, eps, norm, losses, clip)
+    _check(model, x, y, eps, norm, losses, box)
     steps, restarts = _checks.whole("steps", steps, 1), _checks.whole("restarts", restarts, 1)
     alpha = eps / 4 if step_size is None else _size("step_size", step_size)
     if step_size == 0:
@@ -133,46 +137,60 @@ def pgd(
 
     def move(point, gradient):
         delta = point - origin + alpha * _steepest(gradient, norm)
-        return _clipped(origin + _projected(delta, eps, norm), clip)
+        return _boxed(origin + _projected(delta, eps, norm), box)
 
     with _in_eval_mode(model, gradient_model):
+        draws = {source: _draws(source, origin, samples) for source in {model, gradient_model} - {None}}
         for run in range(restarts):
-            start = origin if run == 0 else _clipped(origin + _in_ball(origin, eps, norm, generator), clip)
+            start = origin if run == 0 else _boxed(origin + _in_ball(origin, eps, norm, generator), box)
             for climbed in losses:
-                for point, lead in _ascent(model, gradient_model, start, y, climbed, steps, move):
+                for point, lead in _ascent(model, gradient_model, start, y, climbed, steps, move, draws):
                     best = torch.where(_per_sample(lead > best_lead, x), point, best)
                     best_lead = torch.maximum(lead, best_lead)
     return best
 
 
-def _ascent(model, gradient_model, point, y, loss, steps, move):
+def _ascent(model, gradient_model, point, y, loss, steps, move, draws):
     """The points of one run, its start among them, each with the lead that `model` gives a wrong class there."""
     for _ in range(steps):
         if gradient_model is None:
-            scores, gradient = _attacked(model, point, y, loss)  # one pass serves both
+            lead, gradient = _attacked(model, point, y, loss, draws[model])  # one pass serves both
         else:
-            scores, (_, gradient) = _judged(model, point, y), _attacked(gradient_model, point, y, loss)
-        yield point, _lead(scores, y)
+            lead = _judged(model, point, y, draws[model])
+            _, gradient = _attacked(gradient_model, point, y, loss, draws[gradient_model])
+        yield point, lead
         point = move(point, gradient)
-    yield point, _lead(_judged(model, point, y), y)
+    yield point, _judged(model, point, y, draws[model])
 
 
-def _judged(model, point, y):
-    """The scores at `point`, without a gradient."""
+def _draws(model, x, samples):
+    """How many draws of the model are averaged: as asked for, else by whether two passes differ."""
+    if samples is not None:
+        return _checks.whole("samples", samples, 1)
     with torch.no_grad():
-        return _checked(model(point), y)
+        return 1 if torch.equal(model(x), model(x)) else DRAWS
 
 
-def _attacked(model, point, y, loss):
-    """Scores at `point`, detached, and the gradient of the loss there; each sample's is its own."""
-    with torch.enable_grad():
-        point = point.detach().requires_grad_()
-        scores = _checked(model(point), y)
-        value = nn.functional.cross_entropy(scores, y, reduction="sum") if loss == LOSSES[0] else _lead(scores, y).sum()
-        (gradient,) = torch.autograd.grad(value, point)
-    if not torch.isfinite(gradient).all():
+def _judged(model, point, y, draws):
+    """The mean lead at `point`, without a gradient."""
+    with torch.no_grad():
+        return sum(_lead(_checked(model(point), y), y) for _ in range(draws)) / draws
+
+
+def _attacked(model, point, y, loss, draws):
+    """The mean lead at `point`, and the mean gradient of the loss there; each sample's is its own."""
+    total = lead = 0.0
+    for _ in range(draws):
+        with torch.enable_grad():
+            point = point.detach().requires_grad_()
+            scores = _checked(model(point), y)
+            leads = _lead(scores, y)
+            value = nn.functional.cross_entropy(scores, y, reduction="sum") if loss == LOSSES[0] else leads.sum()
+            (gradient,) = torch.autograd.grad(value, point)
+        total, lead = total + gradient, lead + leads.detach()
+    if not torch.isfinite(total).all():
         raise FloatingPointError("the gradient that the attack climbs by is not finite")
-    return scores.detach(), gradient
+    return lead / draws, total / draws
 
 
 def _lead(scores, y):
@@ -208,8 +226,8 @@ def _in_ball(x, eps, norm, generator):
     return (eps * radius * nn.functional.normalize(direction)).view(x.shape).to(x)
 
 
-def _clipped(x, clip):
-    return x if clip is None else x.clamp(*clip)
+def _boxed(x, box):
+    return x if box is None else x.clamp(*box)
 
 
 def _per_sample(value, x):
@@ -241,7 +259,7 @@ def _generator(generator):
     return generator
 
 
-def _check(model, x, y, eps, norm, losses, clip):
+def _check(model, x, y, eps, norm, losses, box):
     if not callable(model):
         raise TypeError(f"model must be callable as model(x); got {type(model).__name__}")
     if norm not in ("l2", "linf"):
@@ -249,7 +267,7 @@ def _check(model, x, y, eps, norm, losses, clip):
     if not losses or not all(loss in LOSSES for loss in losses):
         raise ValueError(f"loss must be one of {', '.join(LOSSES)}, or several of them; got {losses}")
     _size("eps", eps)
-    _check_inputs(x, clip)
+    _check_inputs(x, box)
     if x.ndim < 2 or not len(x):
         raise ValueError(f"x must have the shape (n, ...), n ≥ 1, samples first; got {tuple(x.shape)}")
     if not torch.is_tensor(y):
@@ -260,20 +278,20 @@ def _check(model, x, y, eps, norm, losses, clip):
         )
 
 
-def _check_inputs(x, clip):
+def _check_inputs(x, box):
     if not torch.is_tensor(x):
         raise TypeError(f"x must be a tensor, floating point; got {type(x).__name__}")
     if not torch.is_floating_point(x):
         raise TypeError(f"x must be floating point; got {x.dtype}")
-    if clip is None:
+    if box is None:
         return
-    if not isinstance(clip, Sequence) or [isinstance(end, numbers.Real) for end in clip] != [True, True]:
-        raise TypeError(f"clip must be a range (lo, hi) of two numbers, or None; got {clip!r:.80}")
-    low, high = clip
+    if not isinstance(box, Sequence) or [isinstance(end, numbers.Real) for end in box] != [True, True]:
+        raise TypeError(f"box must be a range (lo, hi) of two numbers, or None; got {box!r:.80}")
+    low, high = box
     if not low < high:
-        raise ValueError(f"clip must be a range (lo, hi) with lo < hi; got {clip}")
+        raise ValueError(f"box must be a range (lo, hi) with lo < hi; got {box}")
     if x.min() < low or x.max() > high:
-        raise ValueError(f"x must lie within clip = {clip}, or clipping would leave the ball around it")
+        raise ValueError(f"x must lie within box = {box}, or keeping them there would leave the ball around it")
 
 
 def _checked(scores, y):

@@ -6,6 +6,7 @@ import math
 import numbers
 import os
 import random
+import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -13,11 +14,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from . import _checks
 
 Data = tuple[Tensor, Tensor]
+# of text, which outlives no kernel, as widgets do; on stdout, since JupyterLab paints stderr as an error
+BAR = {"leave": False, "file": sys.stdout}
 
 
 def device() -> torch.device:
@@ -72,13 +75,11 @@ class History:
         model: The trained model, in eval mode.
         loss: The mean training loss of each completed epoch, each batch measured before its step.
         seconds: Wall-clock time of the loop.
-        interrupted: Whether KeyboardInterrupt ended the loop before its last epoch.
     """
 
     model: nn.Module
     loss: list[float] = field(default_factory=list)
     seconds: float = 0.0
-    interrupted: bool = False
 
     def plot(self, ax=None, **line):
         """Draw the loss over the epochs, on a logarithmic axis.
@@ -100,7 +101,27 @@ class History:
 
     def __repr__(self) -> str:
         last = f", last loss {self.loss[-1]:.3g}" if self.loss else ""
-        return f"History({len(self.loss)} epochs{last}{', interrupted' if self.interrupted else ''})"
+        return f"History({len(self.loss)} epochs{last})"
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """The stop button, or Ctrl-C, ended `fit`: what follows must not take a half-trained model for a trained one.
+
+    Attributes:
+        history: That of the epochs that were completed; its model is in eval mode.
+    """
+
+    def __init__(self, history: History, epochs: int):
+        super().__init__(
+            f"training was stopped after {len(history.loss)} of {epochs} epochs: run the cell again to train the model "
+            "to its end. Half trained, it is in sys.last_value.history.model"
+        )
+        self.history = history
+
+
+def progress(steps: Iterable, *, unit: str = "network") -> Iterable:
+    """The same steps, with a bar that shows how many are done and vanishes at the end; TQDM_DISABLE=1 silences it."""
+    return steps if _silenced() else tqdm(steps, unit=unit, **BAR)
 
 
 def fit(
@@ -119,8 +140,7 @@ def fit(
 ) -> History:
     """Train `model` on `train` and return what happened; the same seed gives the same losses.
 
-    KeyboardInterrupt (the notebook's stop button) ends the loop without an exception: the model is usable,
-    and the epochs completed so far are in the history. The caller's random state is left as it was.
+    The caller's random state is left as it was.
 
     Args:
         model: A module, trained in place; or a function without arguments that makes one, in which case
@@ -147,6 +167,7 @@ def fit(
         TypeError: `model` is neither a module nor a function that makes one, `train` no pair of tensors, or a
             number not one.
         FloatingPointError: The loss became infinite or not-a-number. The weights are those before that step.
+        TrainingInterrupted: KeyboardInterrupt, such as the notebook's stop button, ended the loop; it has the history.
     """
     x, y = _pair("train", train)
     _check(x, y, epochs, batch_size, lr)
@@ -159,7 +180,7 @@ def fit(
         train = x.to(where), y.to(where)
         order = None if batch_size is None else torch.Generator(device="cpu").manual_seed(seed)
         steps = optimizer(history.model.parameters(), lr=lr)
-        bar = tqdm(total=epochs, unit="epoch", leave=False) if progress and not _silenced() else None
+        bar = tqdm(total=epochs, unit="epoch", **BAR) if progress and not _silenced() else None
         began = time.perf_counter()
         try:
             for epoch in range(1, epochs + 1):
@@ -170,13 +191,12 @@ def fit(
                     bar.update()
                 if callback is not None:
                     callback(epoch, history)
-        except KeyboardInterrupt:
-            history.interrupted = True
+        except KeyboardInterrupt as stop:
+            raise TrainingInterrupted(history, epochs) from stop
         finally:
             history.seconds = time.perf_counter() - began
             history.model.eval()
             if bar is not None:
-                bar.total = bar.n  # a bar that ended early would stay on a notebook's page, in red
                 bar.close()
     return history
 

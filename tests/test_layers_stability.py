@@ -412,8 +412,17 @@ def test_isometries_before_the_head_leave_the_radius_as_it_is():
     expected = certified_radius(head, x @ turn.weight.T)
     torch.testing.assert_close(certified_radius(nn.Sequential(turn, head), x), expected)
     with torch.no_grad():
-        turn.weight.mul_(10.0)
-    torch.testing.assert_close(certified_radius(nn.Sequential(turn, head), x / 10), expected / 10)
+        turn.weight.mul_(0.1)
+    torch.testing.assert_close(certified_radius(nn.Sequential(turn, head), 10 * x), 10 * expected)
+
+
+def test_layers_that_may_expand_are_certified_nothing():
+    stretch = nn.Linear(6, 6)
+    with torch.no_grad():
+        stretch.weight.copy_(1.5 * rotation(6))
+    for model in (nn.Sequential(stretch, nn.Tanh(), nn.Linear(6, 4)), nn.Sequential(stretch, nn.Identity())):
+        with pytest.raises(ValueError, match="must be 1-Lipschitz by construction .* multiply to 1.5"):
+            certified_radius(model, torch.zeros(3, 6))
 
 
 def network(features=5, classes=4):
@@ -452,14 +461,14 @@ def test_a_certificate_needs_no_label_and_ties_have_none():
 
 def test_scores_without_a_last_linear_layer_use_the_root_of_two():
     class Known(nn.Module):
-        lipschitz = 2.0
+        lipschitz = 0.5
 
         def forward(self, x):
-            return 2 * x
+            return x / 2
 
     x = torch.tensor([[3.0, 1.0, 0.0]])
-    torch.testing.assert_close(certified_radius(Known(), x), torch.tensor([(6 - 2) / (2 * math.sqrt(2))]))
-    # the scores are 2x, so the boundary is where the two entries are equal: the bound is exact here
+    torch.testing.assert_close(certified_radius(Known(), x), torch.tensor([(1.5 - 0.5) / (0.5 * math.sqrt(2))]))
+    # the scores are x / 2, so the boundary is where the two entries are equal: the bound is exact here
     torch.testing.assert_close(certified_radius(nn.Sequential(Known(), nn.Sigmoid()), x).shape, torch.Size([1]))
 
 

@@ -12,12 +12,12 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-import tqdm.notebook
+import tqdm
 from torch import nn
 
 from helpers import training
 from helpers.data import toy
-from helpers.training import History, accuracy, fit, seed_everything, start
+from helpers.training import History, TrainingInterrupted, accuracy, fit, seed_everything, start
 
 from .support import DEVICES
 
@@ -96,7 +96,7 @@ def test_seed_everything():
 def test_it_learns_and_ends_in_eval_mode(device):
     history = fit(net, DATA, epochs=150, lr=0.1, progress=False, device=device)
     assert isinstance(history, History)
-    assert len(history.loss) == 150 and not history.interrupted and history.seconds > 0
+    assert len(history.loss) == 150 and history.seconds > 0
     assert history.loss[-1] < 0.2 < history.loss[0]
     assert not any(module.training for module in history.model.modules())
     assert accuracy(history.model, DATA) > 0.95
@@ -173,15 +173,15 @@ def check_usable(model):
     assert model(DATA[0]).shape == (60, 2)
 
 
-def test_an_interrupt_between_epochs_leaves_the_model_usable():
+def test_an_interrupt_between_epochs_ends_the_cell_and_leaves_the_model_usable():
     def stop(epoch, history):
         if epoch == 3:
             raise KeyboardInterrupt
 
-    history = quick(epochs=100, callback=stop)
-    assert history.interrupted and len(history.loss) == 3
+    with pytest.raises(TrainingInterrupted, match="stopped after 3 of 100 epochs") as stopped:
+        quick(epochs=100, callback=stop)
+    history = stopped.value.history
     assert history.loss == quick(epochs=3).loss
-    assert repr(history).endswith("interrupted)")
     check_usable(history.model)
 
 
@@ -195,9 +195,23 @@ def test_an_interrupt_within_an_epoch_leaves_the_model_usable():
                 raise KeyboardInterrupt
             return super().forward(x)
 
-    history = fit(Stopping(2, 2), DATA, epochs=100, batch_size=30, progress=False, device="cpu")
-    assert history.interrupted and len(history.loss) == 2, "the unfinished epoch does not count"
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        fit(Stopping(2, 2), DATA, epochs=100, batch_size=30, progress=False, device="cpu")
+    history = stopped.value.history
+    assert len(history.loss) == 2, "the unfinished epoch does not count"
     check_usable(history.model)
+
+
+def test_an_interrupt_ends_the_training_of_all_networks():
+    begun = []
+
+    def stop(epoch, history):
+        begun.append(epoch)
+        raise KeyboardInterrupt
+
+    with pytest.raises(TrainingInterrupted):
+        [quick(epochs=5, callback=stop) for _ in range(3)]
+    assert begun == [1]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -363,7 +377,7 @@ SCRIPT = """
 import sys
 import helpers.data, helpers.layers, helpers.training
 print(sorted({"matplotlib", "sklearn", "torchdiffeq"} & set(sys.modules)))
-from helpers.training import fit
+from helpers.training import TrainingInterrupted, fit
 import torch
 history = fit(lambda: torch.nn.Linear(2, 2), helpers.data.toy.moons(8), epochs=30, device="cpu")
 print(len(history.loss))
@@ -379,27 +393,28 @@ def test_imports_are_light_and_one_variable_silences_the_bar():
 
 def shown(bar):
     """The bar as it is without TQDM_DISABLE, which the tests may run under."""
-    return lambda **options: bar(**options, disable=False)
+    return lambda *steps, **options: bar(*steps, **options | {"file": sys.stdout, "disable": False})
 
 
 def test_the_bar_counts_epochs_and_is_wiped_at_the_end(monkeypatch, capsys):
     monkeypatch.setattr(training, "tqdm", shown(tqdm.std.tqdm))
     quick(epochs=30, progress=True)
-    first, *_, wiped, end = capsys.readouterr().err.split("\r")[1:]
+    first, *_, wiped, end = capsys.readouterr().out.split("\r")[1:]
     assert "0/30" in first and "epoch" in first
     assert len(wiped) >= len(first) and not wiped.strip() and not end
     quick(progress=False)
     assert capsys.readouterr() == ("", "")
 
 
-def test_an_interrupted_bar_leaves_no_trace_on_a_notebook_page(monkeypatch):
-    made = []
+def test_bars_are_text_which_outlives_no_kernel():
+    assert training.tqdm is tqdm.std.tqdm
 
-    def stop(epoch, history):
-        raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "tqdm", lambda **o: made.append(shown(tqdm.notebook.tqdm)(**o)) or made[0])
-    assert quick(epochs=50, callback=stop, progress=True).interrupted
-    container = made[0].container
-    assert container.layout.visibility == "hidden"
-    assert container.children[1].bar_style != "danger"
+def test_several_networks_have_one_bar(monkeypatch, capsys):
+    monkeypatch.setattr(training, "tqdm", shown(tqdm.std.tqdm))
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    assert list(training.progress(range(3))) == [0, 1, 2]
+    told = capsys.readouterr().out
+    assert "0/3" in told and "network" in told and not told.split("\r")[-1].strip()
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    assert list(training.progress(range(3))) == [0, 1, 2] and capsys.readouterr() == ("", "")

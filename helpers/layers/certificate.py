@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from . import _checks
 from .convex_potential import spectral_norm
 
+ROUNDING = 1e-5  # of a spectral norm in float32
 # Lipschitz constants of torch's modules in eval mode, in the Euclidean norm
 KNOWN = {
     nn.Identity: lambda module: 1.0,
@@ -29,9 +30,9 @@ KNOWN = {
 def certified_radius(model: nn.Module, x: Tensor) -> Tensor:
     """The distance within which no perturbation changes the class that `model` names for x.
 
-    The model must be a classifier whose Lipschitz constant can be read off: modules in a row (`nn.Sequential`, also
-    nested) whose last is an `nn.Linear` with rows w_1, …, w_C. With L the product of the Lipschitz constants of the
-    modules before it, z the scores and i the largest of them,
+    The model must be a classifier that is 1-Lipschitz by construction up to its last layer: modules in a row
+    (`nn.Sequential`, also nested) whose last is an `nn.Linear` with rows w_1, …, w_C. With L ≤ 1 the product of the
+    Lipschitz constants of the modules before it, z the scores and i the largest of them,
 
         radius = min over j ≠ i of (z_i − z_j) / (L ‖w_i − w_j‖₂),
 
@@ -39,10 +40,10 @@ def certified_radius(model: nn.Module, x: Tensor) -> Tensor:
     Where the last module is not an `nn.Linear`, L is that of the scores themselves and ‖w_i − w_j‖ becomes √2.
     (Tsuzuku et al. 2018, Lipschitz-margin training, arXiv 1802.04034, there with √2 and one constant for all classes.)
 
-    The constants known are those of `ConvexPotentialLayer` (1), of `nn.Linear` (its spectral norm: the bound holds
-    for any network of linear layers, and is then mostly far too small), of Identity, Flatten, Dropout, ReLU, Tanh,
-    Hardtanh, Softsign, Sigmoid, LeakyReLU; another module declares its own by an attribute `lipschitz`, a promise
-    that is taken at its word. Everything else is refused: a certificate that rests on a guess is none.
+    The constants known are those of `ConvexPotentialLayer` (1), of `nn.Linear` (its spectral norm), of Identity,
+    Flatten, Dropout, ReLU, Tanh, Hardtanh, Softsign, Sigmoid, LeakyReLU; another module declares its own by an
+    attribute `lipschitz`, a promise that is taken at its word. Everything else is refused: a certificate that rests
+    on a guess is none.
 
     The class may be wrong: a radius says that the answer is stable, not that it is true. It holds in exact arithmetic;
     rounding in the scores enters it. It speaks of the model in eval mode, in which it is evaluated.
@@ -57,10 +58,16 @@ def certified_radius(model: nn.Module, x: Tensor) -> Tensor:
 
     Raises:
         TypeError: A module whose Lipschitz constant is not known; the text names it and where it stands.
-        ValueError: The scores are not of shape (..., classes ≥ 2), or a declared constant is negative or not finite.
+        ValueError: The layers before the last may expand: L > 1, and the bound would hold, but say next to nothing; the
+            scores are not of shape (..., classes ≥ 2); or a declared constant is negative or not finite.
         FloatingPointError: A score is not finite.
     """
     constant, head = _lipschitz(model)
+    if constant > 1 + ROUNDING:
+        raise ValueError(
+            "model must be 1-Lipschitz by construction up to its last layer; the constants of its modules multiply to "
+            f"{constant:.3g}"
+        )
     scores = _scores(model, x)
     top = scores.argmax(dim=-1, keepdim=True)
     margins = scores.gather(-1, top) - scores

@@ -416,8 +416,8 @@ def crossing(flows, blocks):
     closest = min(float((paths[:, 1] - paths[:, 0]).min()) for paths in np.array([np.array(p) for p in flows]))
     swapped = np.sign(np.diff(blocks[0])) != np.sign(np.diff(blocks[-1]))
     return fig, (
-        f"Left: the paths of the points −1 and 1 under {len(flows)} trained flows on the line; where they come closest, "
-        f"the upper is {closest:.2g} above the lower. Right: one residual block, whose straight paths "
+        f"Left: the paths of the points −1 and 1 under {len(flows)} trained flows on the line; where they come "
+        f"closest, the upper is {closest:.2g} above the lower. Right: one residual block, whose straight paths "
         f"{'cross' if swapped else 'do not cross'}."
     )
 
@@ -447,8 +447,8 @@ def rings(features, labels, losses):
     told = ", ".join(f"{name} down to {min(run[-1] for run in runs):.0e}" for name, runs in losses.items())
     apart = ", ".join(f"{name} {_apart(states, labels):.1f}" for name, states in features.items())
     return fig, (
-        "Disc and ring after the flow, two features of each model, and training losses. Distance between the centres of "
-        f"disc and ring, in units of their mean spread: {apart}. Right: the losses, {told}."
+        "Disc and ring after the flow, two features of each model, and training losses. Distance between the centres "
+        f"of disc and ring, in units of their mean spread: {apart}. Right: the losses, {told}."
     )
 
 
