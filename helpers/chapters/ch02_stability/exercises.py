@@ -246,11 +246,12 @@ def _breaks(answer, exercise):
 
 
 def _unsaturated_attack(model, x, y, eps):
-    return pgd(model, x, y, eps=eps, norm="l2", steps=40, gradient_model=lambda x: model(x) / SATURATION)
+    unsaturated = lambda x: model(x) / SATURATION  # noqa: E731
+    return pgd(model, x, y, eps=eps, norm="l2", steps=40, loss="ce", gradient_model=unsaturated)
 
 
 def _by_its_own_gradient(model, x, y, eps):
-    return pgd(model, x, y, eps=eps, norm="l2", steps=40)
+    return pgd(model, x, y, eps=eps, norm="l2", steps=40, loss="ce")
 
 
 def _by_chance(model, x, y, eps):

@@ -259,12 +259,13 @@ def attack_lab(networks, x, y, *, masked):
         model = networks[network]
         one, label = x[digit : digit + 1], y[digit : digit + 1]
         source = None if gradient == "exact" else masked(model)
-        moved = pgd(model, one, label, eps=eps, norm="l2", steps=20, gradient_model=source) if eps else one
+        settings = {"eps": eps, "norm": "l2", "steps": 20, "loss": "ce", "gradient_model": source}
+        moved = pgd(model, one, label, **settings) if eps else one
         with torch.no_grad():
             before, after = (torch.softmax(model(points), -1)[0].numpy() for points in (one, moved))
         try:
             radius = float(certified_radius(model, one)[0])
-        except TypeError:
+        except (TypeError, ValueError):  # no certificate for such a network
             radius = None
         return moved[0].numpy(), before, after, radius
 
