@@ -7,10 +7,10 @@ RUN = command -v $(PYTHON) >/dev/null || { echo "$(MISSING)" >&2; exit 1; }; $(P
 
 help:
 	@$(RUN)
-lab test book slides student browser refresh bench experiments lock clean:
+lab test book slides student browser steady refresh bench experiments lock clean:
 	@$(RUN) $@ $(ARGS)
 # any other name: run.py answers with the tasks there are
 .DEFAULT:
 	@$(RUN) $@
 
-.PHONY: help lab test book slides student browser refresh bench experiments lock clean
+.PHONY: help lab test book slides student browser steady refresh bench experiments lock clean

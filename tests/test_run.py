@@ -396,6 +396,16 @@ def test_a_chapter_that_is_not_there_is_said(monkeypatch, capsys):
     assert "there is no notebook '77'" in capsys.readouterr().err
 
 
+def test_steady_takes_the_notebooks_through_two_instruction_sets(monkeypatch):
+    monkeypatch.setattr(testing, "call", taken := Steps())
+    assert testing.steady(Path("python"), ["01"]) == 0
+    assert [env["ATEN_CPU_CAPABILITY"] for *_, env in taken.taken] == ["default", "avx2"]
+    assert all(words[-1].endswith("01_resnet_as_euler.ipynb") and "--nbval" in words for _, words, _ in taken.taken)
+    monkeypatch.setattr(testing, "call", lambda command, *, env: env["ATEN_CPU_CAPABILITY"] == "default")
+    assert testing.steady(Path("python"), []) == 1
+    assert testing.steady(Path("python"), ["77"]) == 2
+
+
 def test_stored_numbers_are_held_to_the_letter_on_linux():
     assert "--nbval" in testing.comparison("linux") and "--nbval-lax" not in testing.comparison("linux")
     assert "--nbval-lax" in testing.comparison("win32") and "--nbval" not in testing.comparison("darwin")

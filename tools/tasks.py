@@ -81,7 +81,15 @@ def browser(arguments: Sequence[str]) -> int:
     variables = {"HELPERS_CHAPTERS": " ".join(chapters)}
     if "--no-skip" in arguments:
         variables["HELPERS_BROWSER"] = "required"
-    return call([python, "-m", "pytest", "-q", *options, folder], env=notebook_environment(**variables))
+    side_by_side = ["-n", "2", "--dist", "loadfile"]  # JupyterLab, book and slides do not meet
+    command = [python, "-m", "pytest", "-q", *side_by_side, *options, folder]
+    return call(command, env=notebook_environment(**variables))
+
+
+@task
+def steady(arguments: Sequence[str]) -> int:
+    """hold the notebooks' printed numbers against the stored ones under two instruction sets of the processor"""
+    return testing.steady(Environment().ensure(BASE), arguments)
 
 
 @task

@@ -106,3 +106,26 @@ def run(python: Path, arguments: Sequence[str]) -> int:
     summary = "; ".join(f"{name}: {result}" for name, result in outcome.items())
     print(f"\n{summary} ({time.monotonic() - started:.0f} s)", flush=True)
     return int("FAILED" in outcome.values())
+
+
+def steady(python: Path, arguments: Sequence[str]) -> int:
+    """Execute the notebooks once for each of two instruction sets that torch can be held to, as another processor has.
+
+    Args:
+        python: the interpreter of the environment.
+        arguments: beginnings of the names of notebooks; none means all.
+
+    Returns:
+        0 when every printed number held under both, 2 for a wrong name, else 1.
+    """
+    try:
+        paths = choose(arguments)
+    except ValueError as error:
+        print(f"steady: {error}", file=sys.stderr)
+        return 2
+    outcome = {}
+    for capability in ("default", "avx2"):
+        print(f"\n== ATEN_CPU_CAPABILITY={capability}", flush=True)
+        env = notebook_environment(ATEN_CPU_CAPABILITY=capability)
+        outcome[capability] = call([python, "-m", "pytest", "-q", *comparison("linux"), *paths], env=env)
+    return int(any(outcome.values()))
