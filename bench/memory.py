@@ -18,8 +18,8 @@ from .report import Table, ahead
 
 STEPS = (4, 16, 64, 256)
 ABOUT = f"""The mid field, rk4, a loss of y(1), with {", ".join(map(str, STEPS[:-1]))} and {STEPS[-1]} steps; MiB.
-*saved* is what autograd keeps for the backward pass, each piece of memory once and the weights not counted
-(`saved_tensors_hooks`). *peak* is the most that all tensors held at one moment of forward and backward, whoever held
+*saved* is what is still held when the forward pass has ended, by autograd or by anyone, each piece of memory once and
+the weights not counted. *peak* is the most that all tensors held at one moment of forward and backward, whoever held
 them, so that what is recomputed, or hidden from the hooks, is counted as well. For diffrax it is what XLA plans for
 values in between. *growth* is how the last peak compares with the one of a sixteenth of the steps: constant memory is
 1, √steps is 4, memory in proportion is 16. `reversible` is run with coupling 1, for the sake of so many steps."""
@@ -63,20 +63,11 @@ class Live(TorchDispatchMode):
 def measured(field, y0, solve):
     """Bytes saved for backward, and the most bytes alive during forward and backward."""
     y = y0.clone().requires_grad_()
-    own = {x.untyped_storage()._cdata for x in (y, *field.parameters())}
-    saved = {}
-
-    def pack(tensor):
-        storage = tensor.untyped_storage()
-        if storage._cdata not in own:
-            saved[storage._cdata] = storage.nbytes()
-        return tensor
-
     with Live() as live:
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            end = solve(y)
+        end = solve(y)
+        saved = live.now
         torch.autograd.grad(end.sum(), (y, *field.parameters()))
-    return sum(saved.values()), live.peak
+    return saved, live.peak
 
 
 def solves(field, y0, steps):

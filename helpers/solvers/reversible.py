@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 
@@ -45,7 +47,17 @@ def integrate(increment, c, func, y, steps: list[Step], parameters, coupling=DEF
             "half of the digits are lost; take fewer steps, a coupling closer to 1, or gradient='checkpoint'",
             stacklevel=4,
         )
-    return list(_Reversible.apply((increment, c, func, steps, coupling), y, *parameters))
+    return list(_Reversible.apply(_Problem(increment, c, func, steps, coupling), y, *parameters))
+
+
+class _Problem(NamedTuple):
+    """What `solve` was given, beside the tensors."""
+
+    increment: Callable
+    c: tuple[float, ...]
+    func: Callable
+    steps: list[Step]
+    coupling: float
 
 
 class _Reversible(torch.autograd.Function):
@@ -68,7 +80,7 @@ class _Reversible(torch.autograd.Function):
             raise NotImplementedError(
                 "gradient='reversible' has first derivatives only: use gradient='backprop' or 'checkpoint'"
             )
-        *_, steps, coupling = ctx.problem
+        steps, coupling = ctx.problem.steps, ctx.problem.coupling
         y, z, *parameters = ctx.saved_tensors
         totals, waiting = [torch.zeros_like(p) for p in parameters], list(gradients)
         to_y, to_z = torch.zeros_like(y), torch.zeros_like(z)
@@ -99,17 +111,16 @@ def _together(y, z, states, steps):
 
 def _clocks(problem, like):
     """The stages' times of every step from its start, and from its end backwards."""
-    _, c, _, steps, _ = problem
+    c, steps = problem.c, problem.steps
     mirrored = [Step(start + h, -h, is_output) for start, h, is_output in steps]
     return stage_times(steps, c, like), stage_times(mirrored, c, like)
 
 
 def _pull_back(problem, times, y, h, gradient, parameters, totals):
     """Ψ_h(t, y), and `gradient` pulled back through it: to y, and into `totals` for the parameters."""
-    increment, _, func, *_ = problem
     with torch.enable_grad():
         y = y.detach().requires_grad_()
-        moved = increment(func, times, y, h)
+        moved = problem.increment(problem.func, times, y, h)
     if not moved.requires_grad:  # a field of the time alone, or a constant
         return moved, torch.zeros_like(y)
     from_y, *found = torch.autograd.grad(moved, (y, *parameters), gradient, allow_unused=True)
