@@ -13,7 +13,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from tools.process import notebook_environment
+from tools.lab import SAVING
+from tools.process import ROOT, notebook_environment
 from tools.refresh import KERNEL
 
 FLAGS = [
@@ -81,10 +82,10 @@ def jupyterlab(home: Path, notebooks: Mapping[str, NotebookNode]) -> Iterator[st
         "IPYTHONDIR": "ipython",
     }
     env = notebook_environment(**{name: str(home / folder) for name, folder in folders.items()})
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.port=0"]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.port=0", SAVING]
     command += [f"--ServerApp.root_dir={home / 'notebooks'}"]
     with open(home / "log", "w") as log:
-        server = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
+        server = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT)
     try:
         yield _address(home, server)
     finally:

@@ -69,10 +69,11 @@ def browser():
 
 @pytest.fixture(scope="session")
 def notebooks():
-    """What is opened in JupyterLab, by file name: the chapters visited, without their outputs, and two of our own."""
+    """What is opened in JupyterLab, by file name: the chapters visited, without their outputs, and some of our own."""
     paths = sorted(path for path in (ROOT / "notebooks").glob("*.ipynb") if visited(path.name))
     chapters = {path.name: browsing.fresh(nbformat.read(path, as_version=4)) for path in paths}
-    return {"controls.ipynb": browsing.fresh(CONTROLS), "trouble.ipynb": browsing.fresh(TROUBLE), **chapters}
+    ours = {"controls": CONTROLS, "trouble": TROUBLE, "kernel": [*CONTROLS, "import os; os.getpid()"]}
+    return {**{f"{name}.ipynb": browsing.fresh(cells) for name, cells in ours.items()}, **chapters}
 
 
 @pytest.fixture(scope="session")
