@@ -5,16 +5,111 @@ from __future__ import annotations
 import math
 import os
 import random
+import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
+
+from helpers.notebook import on_a_page
 
 Data = tuple[Tensor, Tensor]
+Item = TypeVar("Item")
+REFRESH = 0.1  # s between two states of a progress line
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """`fit` was stopped by the reader. The cell ends here, so that nothing is measured on what is half trained.
+
+    Attributes:
+        history: What was done so far; its model is in eval mode, half trained.
+    """
+
+    def __init__(self, history: History, epochs: int):
+        self.history = history
+        super().__init__(
+            f"training was stopped in epoch {len(history.loss) + 1} of {epochs}; the model is half trained, in eval "
+            "mode. Right after this, helpers.training.interrupted() gives its history, with the model"
+        )
+
+
+_interrupted: History | None = None
+
+
+def interrupted() -> History:
+    """The history, with the model, of the training that was stopped last.
+
+    Raises:
+        LookupError: None was stopped yet.
+    """
+    if _interrupted is None:
+        raise LookupError("no training was stopped yet")
+    return _interrupted
+
+
+class Progress:
+    """One line of text that is written over, and wiped at the end: on a notebook's page it leaves nothing behind.
+
+    Text, not a widget: a widget dies with its kernel, and its place would then say so. TQDM_DISABLE=1 silences it.
+    """
+
+    def __init__(self, wanted: bool = True):
+        self._wanted = wanted and os.environ.get("TQDM_DISABLE") != "1"
+        self._told, self._width, self._display = time.monotonic(), 0, None
+
+    def tell(self, line: str, *, now: bool = False) -> None:
+        """Show the line in place of the one before; one that comes too soon is left out, unless it must be `now`."""
+        if not self._wanted or time.monotonic() - self._told < REFRESH and not now:
+            return
+        self._told = time.monotonic()
+        if on_a_page():
+            self._show({"text/plain": line})
+        else:
+            self._write(line)
+
+    def wipe(self) -> None:
+        """Leave nothing behind."""
+        if self._display is not None:
+            self._show({})  # an output without a form is not shown
+        elif self._width:
+            self._write("")
+            self._write("")
+
+    def _show(self, data: dict) -> None:
+        from IPython.display import display  # here: training needs no notebook
+
+        if self._display is None:
+            self._display = display(data, raw=True, display_id=True)
+        else:
+            self._display.update(data, raw=True)
+
+    def _write(self, line: str) -> None:
+        sys.stderr.write("\r" + line.ljust(self._width))
+        sys.stderr.flush()
+        self._width = len(line)
+
+
+def runs(items: Iterable[Item], label: str = "network") -> Iterator[Item]:
+    """The items, one after another, with a line that says which of how many is at work: "network 3 of 12".
+
+        models = {depth: fit(partial(net, depth), data).model for depth in runs(depths)}
+
+    Args:
+        items: What to go through.
+        label: What one of them is called.
+    """
+    items, line = list(items), Progress()
+    try:
+        for number, item in enumerate(items, 1):
+            line.tell(f"{label} {number} of {len(items)}", now=True)
+            yield item
+    finally:
+        line.wipe()
+
 
 
 def device() -> torch.device:
@@ -111,8 +206,9 @@ def fit(
 ) -> History:
     """Train `model` on `train` and return what happened; the same seed gives the same losses.
 
-    KeyboardInterrupt (the notebook's stop button) ends the loop without an exception: the model is usable,
-    and the epochs completed so far are in the history. The caller's random state is left as it was.
+    The notebook's stop button, KeyboardInterrupt, ends it with `TrainingInterrupted`, so that no cell goes on with a
+    network that is half trained; what was done so far is in the exception's history. The caller's random state is left
+    as it was.
 
     Args:
         model: A module, trained in place; or a function without arguments that makes one, in which case
@@ -126,7 +222,7 @@ def fit(
         seed: Of the order of the batches, of random layers (dropout), and of the weights that a function
             draws.
         device: Where to train; None means `device()`. The model stays there.
-        progress: Whether to show a progress bar, which vanishes at the end; TQDM_DISABLE=1 silences all of
+        progress: Whether to show a line of progress, which vanishes at the end; TQDM_DISABLE=1 silences all of
             them.
         callback: Called after each epoch as callback(epoch, history), epoch = 1, 2, …; the model is
             `history.model`.
@@ -137,8 +233,10 @@ def fit(
     Raises:
         ValueError: `epochs` or `batch_size` < 1, `lr` ≤ 0, or x and y differ in length.
         TypeError: `model` is neither a module nor a function that makes one.
+        TrainingInterrupted: The reader stopped it.
         FloatingPointError: The loss became infinite or not-a-number. The weights are those before that step.
     """
+    global _interrupted
     x, y = train
     _check(x, y, epochs, batch_size, lr)
     where = _resolved(device)
@@ -149,25 +247,23 @@ def fit(
         train = x.to(where), y.to(where)
         order = None if batch_size is None else torch.Generator(device="cpu").manual_seed(seed)
         steps = optimizer(history.model.parameters(), lr=lr)
-        bar = tqdm(total=epochs, unit="epoch", leave=False) if progress and not _silenced() else None
+        line = Progress(progress)
         began = time.perf_counter()
         try:
             for epoch in range(1, epochs + 1):
                 batches = _batches(*train, batch_size, order)
                 history.loss.append(_epoch(history.model, batches, loss, steps, epoch))
-                if bar is not None:
-                    bar.set_postfix_str(f"loss {history.loss[-1]:.3g}", refresh=False)
-                    bar.update()
+                line.tell(f"epoch {epoch} of {epochs}, loss {history.loss[-1]:.3g}")
                 if callback is not None:
                     callback(epoch, history)
         except KeyboardInterrupt:
             history.interrupted = True
+            _interrupted = history
+            raise TrainingInterrupted(history, epochs) from None
         finally:
             history.seconds = time.perf_counter() - began
             history.model.eval()
-            if bar is not None:
-                bar.total = bar.n  # a bar that ended early would stay on a notebook's page, in red
-                bar.close()
+            line.wipe()
     return history
 
 
@@ -199,11 +295,6 @@ def accuracy(model: nn.Module, data: Data) -> float:
             f"got {tuple(scores.shape)} and {tuple(y.shape)}"
         )
     return (scores.argmax(dim=1) == y.to(scores.device)).double().mean().item()
-
-
-def _silenced():
-    """Whether TQDM_DISABLE=1 is set: tqdm's notebook bar shows its first line in spite of it."""
-    return os.environ.get("TQDM_DISABLE") == "1"
 
 
 def _resolved(choice):

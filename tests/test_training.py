@@ -8,16 +8,18 @@ import random
 import subprocess
 import sys
 from functools import partial
+from types import SimpleNamespace
 
+import IPython.display
 import numpy as np
 import pytest
 import torch
-import tqdm.notebook
 from torch import nn
 
 from helpers import training
 from helpers.data import toy
-from helpers.training import History, accuracy, fit, seed_everything, start
+from helpers.notebook import on_a_page
+from helpers.training import History, TrainingInterrupted, accuracy, fit, runs, seed_everything, start
 
 from .support import DEVICES
 
@@ -173,12 +175,15 @@ def check_usable(model):
     assert model(DATA[0]).shape == (60, 2)
 
 
-def test_an_interrupt_between_epochs_leaves_the_model_usable():
+def test_an_interrupt_between_epochs_ends_the_cell_and_leaves_the_model_usable():
     def stop(epoch, history):
         if epoch == 3:
             raise KeyboardInterrupt
 
-    history = quick(epochs=100, callback=stop)
+    with pytest.raises(TrainingInterrupted, match="in epoch 4 of 100; the model is half trained, in eval") as told:
+        [quick(epochs=100, callback=stop) for _ in range(2)]
+    history = told.value.history
+    assert training.interrupted() is history and isinstance(told.value, KeyboardInterrupt)
     assert history.interrupted and len(history.loss) == 3
     assert history.loss == quick(epochs=3).loss
     assert repr(history).endswith("interrupted)")
@@ -195,7 +200,9 @@ def test_an_interrupt_within_an_epoch_leaves_the_model_usable():
                 raise KeyboardInterrupt
             return super().forward(x)
 
-    history = fit(Stopping(2, 2), DATA, epochs=100, batch_size=30, progress=False, device="cpu")
+    with pytest.raises(TrainingInterrupted, match="in epoch 3 of 100") as told:
+        fit(Stopping(2, 2), DATA, epochs=100, batch_size=30, progress=False, device="cpu")
+    history = told.value.history
     assert history.interrupted and len(history.loss) == 2, "the unfinished epoch does not count"
     check_usable(history.model)
 
@@ -341,29 +348,48 @@ def test_imports_are_light_and_one_variable_silences_the_bar():
     assert ran.stdout.split() == ["[]", "30"]
 
 
-def shown(bar):
-    """The bar as it is without TQDM_DISABLE, which the tests may run under."""
-    return lambda **options: bar(**options, disable=False)
+@pytest.fixture
+def loud(monkeypatch):
+    """Every state of the line is shown, whatever the environment and the clock say."""
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    monkeypatch.setattr(training, "REFRESH", 0)
 
 
-def test_the_bar_counts_epochs_and_is_wiped_at_the_end(monkeypatch, capsys):
-    monkeypatch.setattr(training, "tqdm", shown(tqdm.std.tqdm))
+def test_the_line_counts_epochs_and_is_wiped_at_the_end(loud, capsys):
     quick(epochs=30, progress=True)
-    first, *_, wiped, end = capsys.readouterr().err.split("\r")[1:]
-    assert "0/30" in first and "epoch" in first
-    assert len(wiped) >= len(first) and not wiped.strip() and not end
+    _, first, *_, last, wiped, end = capsys.readouterr().err.split("\r")
+    assert first.startswith("epoch 1 of 30, loss ") and last.startswith("epoch 30 of 30")
+    assert len(wiped) >= len(last) and not wiped.strip() and not end
     quick(progress=False)
     assert capsys.readouterr() == ("", "")
 
 
-def test_an_interrupted_bar_leaves_no_trace_on_a_notebook_page(monkeypatch):
-    made = []
+def test_several_networks_are_counted_and_silenced_like_one(loud, capsys, monkeypatch):
+    assert [depth for depth in runs((4, 8), "network")] == [4, 8]
+    assert capsys.readouterr().err.split("\r")[1:3] == ["network 1 of 2", "network 2 of 2"]
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    assert list(runs("ab")) == ["a", "b"] and capsys.readouterr() == ("", "")
+
+
+def test_on_a_page_the_line_is_text_that_is_taken_away(loud, monkeypatch, capsys):
+    """A widget in its place would be an error for who opens the notebook again."""
+    seen = []
+    handle = SimpleNamespace(update=lambda data, raw: seen.append(data))
+    monkeypatch.setattr(training, "on_a_page", lambda: True)
+    monkeypatch.setattr(IPython.display, "display", lambda data, **_: seen.append(data) or handle)
 
     def stop(epoch, history):
-        raise KeyboardInterrupt
+        if epoch == 2:
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "tqdm", lambda **o: made.append(shown(tqdm.notebook.tqdm)(**o)) or made[0])
-    assert quick(epochs=50, callback=stop, progress=True).interrupted
-    container = made[0].container
-    assert container.layout.visibility == "hidden"
-    assert container.children[1].bar_style != "danger"
+    with pytest.raises(TrainingInterrupted):
+        quick(epochs=5, progress=True, callback=stop)
+    assert [set(data) for data in seen] == [{"text/plain"}, {"text/plain"}, set()]
+    assert seen[1]["text/plain"].startswith("epoch 2 of 5") and capsys.readouterr() == ("", "")
+
+
+def test_whether_there_is_a_page(monkeypatch):
+    assert not on_a_page()
+    for shell, there in ((None, False), (SimpleNamespace(), False), (SimpleNamespace(kernel=object()), True)):
+        monkeypatch.setattr(IPython, "get_ipython", lambda shell=shell: shell)
+        assert on_a_page() is there

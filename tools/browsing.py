@@ -122,6 +122,13 @@ def fresh(cells: list[str] | NotebookNode) -> NotebookNode:
 
 def open_and_run(browser, address: str):
     """A page with the notebook at this address, all its cells run; ``page.said`` collects the console's errors."""
+    page = open_and_begin(browser, address)
+    page.wait_for_function(DONE, timeout=5 * MINUTES)
+    return page
+
+
+def open_and_begin(browser, address: str):
+    """The same page when its cells have only begun to run."""
     page = browser.new_page(viewport={"width": 1280, "height": 1000})
     page.said = []
     page.on("console", lambda message: message.type == "error" and page.said.append(message.text))
@@ -132,5 +139,4 @@ def open_and_run(browser, address: str):
     page.wait_for_selector('.jp-StatusBar-TextItem:has-text("| Idle")', timeout=MINUTES)
     page.click('.lm-MenuBar-item:has-text("Run")')
     page.click('.lm-Menu-item[data-command="runmenu:run-all"]')
-    page.wait_for_function(DONE, timeout=5 * MINUTES)
     return page

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from tools.browsing import MINUTES, open_and_run
+from tools.browsing import MINUTES, open_and_begin, open_and_run
 
 STALE, FRESH = ".explorer-stale", ".explorer:not(.explorer-stale) img[src^=blob]"
 
@@ -78,3 +78,17 @@ def test_what_is_saved_with_a_slider_in_hand_opens_as_a_picture_with_words(page,
     assert picture.get_attribute("alt").startswith("A dot at 0, 0 and a red line")
     assert page.locator("text=run this cell to bring its controls to life").is_visible()
     assert page.locator("text=Error displaying widget").count() == 0
+
+
+def test_the_stop_button_ends_the_run_before_a_claim_is_made(browser, lab):
+    page = open_and_begin(browser, lab.format(name="training.ipynb"))
+    page.wait_for_selector("text=/epoch \\d+ of 10000000, loss/", timeout=MINUTES)
+    assert page.locator("text=network 1 of 3").is_visible()
+    choose(page, "Kernel", "kernelmenu:interrupt")
+    error = page.locator('[data-mime-type="application/vnd.jupyter.error"]')
+    error.wait_for(timeout=MINUTES)
+    assert "the model is half trained, in eval mode" in error.inner_text()
+    page.wait_for_selector('.jp-StatusBar-TextItem:has-text("| Idle")', timeout=MINUTES)
+    assert page.locator("text=/epoch \\d+ of 10000000, loss/").count() == 0, "the line of progress is taken away"
+    assert page.locator(".jp-CodeCell").last.locator(".jp-OutputArea-output").count() == 0, "no claim on half a network"
+    page.close()
