@@ -33,6 +33,7 @@ SETTINGS = {
     "docmanager-extension/plugin": {"autosave": False},
 }
 MINUTES = 60_000  # ms
+ERRORS = '[data-mime-type="application/vnd.jupyter.stderr"]'  # JupyterLab shows an exception as it shows stderr
 DONE = """() => {
   const cells = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')];
   return cells.length > 0 && cells.every((c) => /\\[\\d+\\]/.test(c.querySelector('.jp-InputPrompt').textContent));

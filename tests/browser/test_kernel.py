@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from tools.browsing import MINUTES, open_and_begin, open_and_run
+from tools.browsing import ERRORS, MINUTES, open_and_begin, open_and_run
 
 STALE, FRESH = ".explorer-stale", ".explorer:not(.explorer-stale) img[src^=blob]"
 
@@ -85,7 +85,7 @@ def test_the_stop_button_ends_the_run_before_a_claim_is_made(browser, lab):
     page.wait_for_selector("text=/epoch \\d+ of 10000000, loss/", timeout=MINUTES)
     assert page.locator("text=network 1 of 3").is_visible()
     choose(page, "Kernel", "kernelmenu:interrupt")
-    error = page.locator('[data-mime-type="application/vnd.jupyter.error"]')
+    error = page.locator(ERRORS)
     error.wait_for(timeout=MINUTES)
     assert "the model is half trained, in eval mode" in error.inner_text()
     page.wait_for_selector('.jp-StatusBar-TextItem:has-text("| Idle")', timeout=MINUTES)
