@@ -30,7 +30,7 @@ def test_of_an_explorer_its_picture_stays_with_alt_text_and_words():
 
 
 def test_of_a_widget_without_a_picture_nothing_stays():
-    assert saved(shown(**{WIDGET: {"model_id": "1"}, "text/plain": "0%"}))["cells"][1]["outputs"] == []
+    assert saved(shown(**{WIDGET: {"model_id": "1"}, "text/plain": "0%"}), shown())["cells"][1]["outputs"] == []
 
 
 def test_everything_else_stays_as_it_is():

@@ -31,8 +31,10 @@ def without_widgets(model: dict, **_) -> None:
 
 def _lasting(output: dict) -> list[dict]:
     """What stays of an output: itself, or of a widget its picture with `WORDS` under it."""
-    data = output.get("data", {})
-    if WIDGET not in data:
+    data = output.get("data")
+    if data == {}:  # a line of progress that was taken away
+        return []
+    if not data or WIDGET not in data:
         return [output]
     if "image/png" not in data:
         return []
