@@ -8,19 +8,20 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from . import _checks
+from ._page import on_a_page
 
 Data = tuple[Tensor, Tensor]
-# of text, which outlives no kernel, as widgets do; on stdout, since JupyterLab paints stderr as an error
-BAR = {"leave": False, "file": sys.stdout}
+Item = TypeVar("Item")
+REFRESH = 0.1  # s between two states of a progress line
 
 
 def device() -> torch.device:
@@ -105,23 +106,78 @@ class History:
 
 
 class TrainingInterrupted(KeyboardInterrupt):
-    """The stop button, or Ctrl-C, ended `fit`: what follows must not take a half-trained model for a trained one.
+    """`fit` was stopped by the reader. The cell ends here, so that nothing is measured on what is half trained.
 
     Attributes:
-        history: That of the epochs that were completed; its model is in eval mode.
+        history: What was done so far; its model is in eval mode, half trained.
     """
 
     def __init__(self, history: History, epochs: int):
         super().__init__(
-            f"training was stopped after {len(history.loss)} of {epochs} epochs: run the cell again to train the model "
-            "to its end. Half trained, it is in sys.last_value.history.model"
+            f"training was stopped after {len(history.loss)} of {epochs} epochs; the model is half trained, in eval "
+            "mode. Right after this, sys.last_value.history has its losses, and the model"
         )
         self.history = history
 
 
-def progress(steps: Iterable, *, unit: str = "network") -> Iterable:
-    """The same steps, with a bar that shows how many are done and vanishes at the end; TQDM_DISABLE=1 silences it."""
-    return steps if _silenced() else tqdm(steps, unit=unit, **BAR)
+class Progress:
+    """One line of text that is written over, and wiped at the end: on a notebook's page it leaves nothing behind.
+
+    Text, not a widget: a widget dies with its kernel, and its place would then say so. TQDM_DISABLE=1 silences it.
+    """
+
+    def __init__(self, wanted: bool = True):
+        self._wanted = wanted and os.environ.get("TQDM_DISABLE") != "1"
+        self._told, self._width, self._display = time.monotonic(), 0, None
+
+    def tell(self, line: str, *, now: bool = False) -> None:
+        """Show the line in place of the one before; one that comes too soon is left out, unless it must be `now`."""
+        if not self._wanted or time.monotonic() - self._told < REFRESH and not now:
+            return
+        self._told = time.monotonic()
+        if on_a_page():
+            self._show({"text/plain": line})
+        else:
+            self._write(line)
+
+    def wipe(self) -> None:
+        """Leave nothing behind."""
+        if self._display is not None:
+            self._show({})  # an output without a form is not shown
+        elif self._width:
+            self._write("")
+            self._write("")
+
+    def _show(self, data: dict) -> None:
+        from IPython.display import display  # here: training needs no notebook
+
+        if self._display is None:
+            self._display = display(data, raw=True, display_id=True)
+        else:
+            self._display.update(data, raw=True)
+
+    def _write(self, line: str) -> None:
+        sys.stderr.write("\r" + line.ljust(self._width))
+        sys.stderr.flush()
+        self._width = len(line)
+
+
+def runs(items: Iterable[Item], label: str = "network") -> Iterator[Item]:
+    """The items, one after another, with a line that says which of how many is at work: "network 3 of 12".
+
+        models = {depth: fit(partial(net, depth), data).model for depth in runs(depths)}
+
+    Args:
+        items: What to go through.
+        label: What one of them is called.
+    """
+    items, line = list(items), Progress()
+    try:
+        for number, item in enumerate(items, 1):
+            line.tell(f"{label} {number} of {len(items)}", now=True)
+            yield item
+    finally:
+        line.wipe()
 
 
 def fit(
@@ -154,7 +210,7 @@ def fit(
         seed: Of the order of the batches, of random layers (dropout), and of the weights that a function
             draws.
         device: Where to train; None means `device()`. The model stays there.
-        progress: Whether to show a progress bar, which vanishes at the end; TQDM_DISABLE=1 silences all of
+        progress: Whether to show a line of progress, which vanishes at the end; TQDM_DISABLE=1 silences all of
             them.
         callback: Called after each epoch as callback(epoch, history), epoch = 1, 2, …; the model is
             `history.model`.
@@ -180,15 +236,13 @@ def fit(
         train = x.to(where), y.to(where)
         order = None if batch_size is None else torch.Generator(device="cpu").manual_seed(seed)
         steps = optimizer(history.model.parameters(), lr=lr)
-        bar = tqdm(total=epochs, unit="epoch", **BAR) if progress and not _silenced() else None
+        line = Progress(progress)
         began = time.perf_counter()
         try:
             for epoch in range(1, epochs + 1):
                 batches = _batches(*train, batch_size, order)
                 history.loss.append(_epoch(history.model, batches, loss, steps, epoch))
-                if bar is not None:
-                    bar.set_postfix_str(f"loss {history.loss[-1]:.3g}", refresh=False)
-                    bar.update()
+                line.tell(f"epoch {epoch} of {epochs}, loss {history.loss[-1]:.3g}")
                 if callback is not None:
                     callback(epoch, history)
         except KeyboardInterrupt as stop:
@@ -196,8 +250,7 @@ def fit(
         finally:
             history.seconds = time.perf_counter() - began
             history.model.eval()
-            if bar is not None:
-                bar.close()
+            line.wipe()
     return history
 
 
@@ -239,11 +292,6 @@ def _pair(name, data):
         kinds = [type(part).__name__ for part in data] if isinstance(data, tuple | list) else type(data).__name__
         raise TypeError(f"{name} must be a pair (x, y) of tensors; got {kinds}")
     return data
-
-
-def _silenced():
-    """Whether TQDM_DISABLE=1 is set: tqdm's notebook bar shows its first line in spite of it."""
-    return os.environ.get("TQDM_DISABLE") == "1"
 
 
 def _resolved(choice):

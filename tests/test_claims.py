@@ -78,6 +78,22 @@ def test_contradiction_is_an_outcome_of_its_own(said):
     assert line.startswith("≠ 1.3 contradicted · ❝ literature · measured 0.5, expected at least 0.94")
 
 
+def test_on_a_page_the_line_stands_beside_a_block_that_breaks_at_words(monkeypatch, capsys):
+    seen, module = [], sys.modules["helpers.lesson.claim"]
+    monkeypatch.setattr(module, "on_a_page", lambda: True)
+    monkeypatch.setattr(module, "display", lambda data, raw: seen.append(data))
+    make_claim(statement="a < b", source="A & B", measured=0.5, at_most=1, kind="observation")
+    make_claim(id="1.4", measured=0.5, at_least=0.94, outcome="contradicted")
+    (holds, contradicted) = seen
+    assert holds["text/plain"] == "✓ 1.3 holds · ◇ observation · measured 0.5, expected at most 1 · a < b"
+    block = holds["text/html"]
+    assert "<strong>✓ 1.3 holds</strong> · ◇ observation · measured 0.5, expected at most 1<br>a &lt; b<br>" in block
+    assert ">A &amp; B</small>" in block and "<pre" not in block
+    assert "<strong>≠ 1.4 contradicted</strong>" in contradicted["text/html"]
+    assert module.COLOURS["holds"] in block and module.COLOURS["contradicted"] in contradicted["text/html"]
+    assert capsys.readouterr().out == ""
+
+
 # --- what holds -----------------------------------------------------------------------------------------
 
 

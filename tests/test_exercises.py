@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.lesson import Exercise, Verdict, call, same_function, same_number, same_option
+from helpers.lesson import Exercise, Exercises, Verdict, call, same_function, same_number, same_option
+from helpers.lesson.exercise import Unknown
 
 
 def declared(**changed):
@@ -64,13 +65,13 @@ def about_a_function(**changed):
         (
             5.0,
             "wrong value",
-            "differs from the right one by 1.5e+02 % of it. A hint may help: exercises['E1.1'].hint(1)",
+            "differs from the right one by 150 % of it. A hint may help: exercises['E1.1'].hint(1)",
         ),
         (float("nan"), "wrong value", "not finite"),
         ("2", "wrong type or shape", "A number is asked for; your answer is '2' (str)."),
         (step, "wrong type or shape", "A number is asked for; your answer is a function (step)."),
         ([1.0, 2.0], "wrong type or shape", "A single number is asked for; your answer has the shape (2,)."),
-        ([[1.0], [1.0, 2.0]], "wrong type or shape", "could not use your answer"),
+        ([[1.0], [1.0, 2.0]], "raised an exception", "could not use your answer"),
         ({"order": 2}, "wrong type or shape", "A number is asked for"),
     ],
     ids=lambda value: getattr(value, "__name__", None) or repr(value),
@@ -108,7 +109,7 @@ def test_verdicts_on_a_number(answer, kind, told):
             "wrong type or shape",
             "The shape (4,) is asked for; your function's result has the shape ().",
         ),
-        (lambda f, x: x, "wrong type or shape", "TypeError"),
+        (lambda f, x: x, "raised an exception", "TypeError: <lambda>() takes 2"),
     ],
     ids=lambda v: v if isinstance(v, str) else getattr(v, "__name__", repr(v)),
 )
@@ -169,7 +170,9 @@ def test_choices():
     )
     assert exercise.check(" B ") and exercise.check("(b)") and exercise.check("a").message == "That is Heun."
     assert exercise.check("d").kind == "wrong type or shape"
-    assert exercise.check(2).message == "The answer is one of 'a', 'b', 'c'; yours is 2 (int)."
+    assert all(exercise.check(answer) for answer in ("b.", "b)", "( B )"))
+    assert exercise.check("b 2").message.endswith("'a', 'b', 'c', and nothing else; yours is 'b 2' (str).")
+    assert exercise.check(2).message == "The answer is one of 'a', 'b', 'c', and nothing else; yours is 2 (int)."
 
 
 def test_a_function_that_works_in_place_spoils_nothing():
@@ -190,9 +193,41 @@ def test_an_exception_is_a_verdict_with_the_line_of_the_student():
     scope = {}
     exec(compile(cell, "/tmp/ipykernel_4711/123456.py", "exec"), scope)
     verdict = about_a_function().check(scope["my_step"])
-    assert verdict.kind == "wrong type or shape"
+    assert verdict.kind == "raised an exception"
     assert verdict.message.startswith("Your code stops at line 3 of my_step. NameError: name 'middl'")
     assert "exercise.py" not in verdict.message
+
+
+def test_what_the_student_does_on_purpose_or_the_button_does():
+    def leave(f, x, h):
+        raise SystemExit(3)
+
+    def stopped(f, x, h):
+        raise KeyboardInterrupt
+
+    assert about_a_function().check(leave).kind == "raised an exception"
+    with pytest.raises(KeyboardInterrupt):
+        about_a_function().check(stopped)
+
+
+def test_a_forgotten_return_is_not_a_stub():
+    def forgotten(f, x, h):
+        x = step(f, x, h)
+
+    def documented(f, x, h):
+        """To do."""
+
+    verdict = about_a_function().check(forgotten)
+    assert verdict.kind == "wrong type or shape"
+    assert verdict.message == "Your function returns None: is there a return?"
+    assert about_a_function().check(documented).kind == "not started"
+
+
+def test_numbers_are_written_as_people_write_them():
+    far = declared(solution=1.0, wrong={"Ten.": 10.0, "Eleven.": 11.0})
+    assert "by 300 % of it" in far.check(4.0).message
+    assert "by 2 % of it" in declared(check=same_number(tol=0.01)).check(2.04).message
+    assert "by 1e+09." in far.check(1e9).message
 
 
 class Hostile:
@@ -227,15 +262,6 @@ def test_nothing_makes_a_check_raise(make):
         assert isinstance(make().check(answer), Verdict)
 
 
-@pytest.mark.parametrize("leave", [SystemExit, KeyboardInterrupt])
-def test_an_answer_that_leaves_is_a_verdict_too(leave):
-    def answer(*arguments):
-        raise leave
-
-    verdict = about_a_function().check(answer)
-    assert verdict.kind == "wrong type or shape"
-
-
 def test_a_check_without_a_verdict_is_our_fault():
     verdict = declared(check=lambda answer, exercise: answer == 2).check(2)
     assert verdict.kind == "wrong type or shape" and "the fault is ours" in verdict.message
@@ -263,11 +289,20 @@ def test_a_verdict_reads_the_same_in_text_and_html():
     assert len({repr(declared().check(a)).split()[0] for a in (None, "x", 1, 2)}) == 4
 
 
+def test_an_exercise_that_is_not_there_is_one_sentence():
+    exercises = Exercises([declared(), declared(id="E1.2")])
+    assert list(exercises) == ["E1.1", "E1.2"] and exercises.get("9.9") is None
+    with pytest.raises(Unknown, match="There is no exercise '9.9'; there are 'E1.1', 'E1.2'.") as told:
+        exercises["9.9"]
+    assert told.value._render_traceback_() == [str(told.value)]
+
+
 def test_hints():
     assert repr(declared().hint(1)) == "**Hint 1 of 2.** Halve the step."
     assert declared().hint(2)._repr_markdown_() == "**Hint 2 of 2.** Compare $e(h)$ with $e(h/2)$."
-    with pytest.raises(ValueError, match=r"has hint\(1\) and hint\(2\), not hint\(3\)"):
+    with pytest.raises(Unknown, match=r"has hint\(1\) and hint\(2\), not hint\(3\)") as told:
         declared().hint(3)
+    assert told.value._render_traceback_() == ["Exercise E1.1 has hint(1) and hint(2), not hint(3)."]
 
 
 @pytest.mark.parametrize(
@@ -287,10 +322,9 @@ def test_bad_declaration(changed, told):
         declared(**changed)
 
 
-def test_a_verdict_has_one_of_four_kinds():
-    with pytest.raises(
-        ValueError, match="kind must be one of not started, wrong type or shape, wrong value, right"
-    ):
+def test_a_verdict_has_one_of_five_kinds():
+    kinds = "not started, wrong type or shape, raised an exception, wrong value, right"
+    with pytest.raises(ValueError, match=f"kind must be one of {kinds}"):
         Verdict("almost", "nearly there")
 
 

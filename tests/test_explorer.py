@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import math
 import sys
 import warnings
+import weakref
 
 import numpy as np
 import pytest
+from ipywidgets.widgets.widget import _instances
 from matplotlib import pyplot
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
@@ -783,3 +786,15 @@ def test_an_exception_is_told_to_the_reader_and_wedges_nothing(answers):
     assert "ZeroDivisionError: nothing is left" in reply["error"]
     e._answer(e, {"view": "v1", "at": [0], "scale": 1}, [])
     assert sent[-1][0]["alt"] == "A sine of frequency 1" and len(sent[-1][1]) == 1
+
+
+def test_a_cell_run_again_leaves_nothing_of_the_explorer_before():
+    first = explorer()
+    figure, one = weakref.ref(first.axes()[0].figure), first.frame(k=3).copy()
+    second = explorer()
+    gc.collect()
+    assert figure() is None and first.comm is None and second.comm is not None
+    assert first not in _instances.values() and second in _instances.values()
+    other = explorer(name="00-other")
+    assert second.comm is not None and other.comm is not None
+    assert np.array_equal(first.frame(k=3), one), "who still has it may draw it"

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -327,6 +328,24 @@ def test_lab_opens_on_a_page_that_leads_to_every_chapter(tmp_path):
     page = (ROOT / lab.DOOR).read_text(encoding="utf-8")
     chapters = [path.name for path in (ROOT / "notebooks").glob("*.ipynb")]
     assert chapters and [name for name in chapters if f"]({name})" not in page] == []
+
+
+def test_lab_says_which_port_it_uses_when_the_usual_one_is_taken():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert lab.free_port(port) > port
+        with pytest.raises(OSError, match=f"every port from {port} to {port} is taken"):
+            lab.free_port(port, tries=1)
+    assert lab.free_port(port) == port
+
+
+@pytest.mark.parametrize("arguments", [["--port", "9"], ["--port=9"], ["--ServerApp.port=9"]])
+def test_a_port_that_the_reader_names_is_used_or_refused(arguments):
+    assert lab.names_port(arguments) and not lab.names_port(["--no-browser"])
+    assert "--ServerApp.port_retries=0" in lab.command(Path("python"), ROOT, arguments, display=True, root=False)
+
 
 
 class Steps:

@@ -119,6 +119,9 @@ def test_a_cell_shows_what_it_puts_out_or_else_its_code():
     assert '<pre class="part printed">1 &lt; 2</pre>' in shown
     assert f'<div class="part fragment alive" data-prevent-swipe style="--ratio: 1.6000">{STILL}</div>' in shown
     assert '<p class="look fragment">Look.</p>' in shown
+    claimed = new_output("display_data", {"text/html": "<b>holds</b>", "text/plain": "holds"})
+    said = rendering.deck(chosen(text("# A", "slide"), code("claim()", claimed, marks=["fragment"])))
+    assert '<div class="part fragment told"><b>holds</b></div>' in said, "no picture that swipes are kept from"
     assert re.findall(r"\d+ / \d+", shown) == ["1 / 3", "2 / 3", "3 / 3"]
 
 

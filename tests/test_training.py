@@ -8,16 +8,18 @@ import random
 import subprocess
 import sys
 from functools import partial
+from types import SimpleNamespace
 
+import IPython
 import numpy as np
 import pytest
 import torch
-import tqdm
 from torch import nn
 
 from helpers import training
+from helpers._page import on_a_page
 from helpers.data import toy
-from helpers.training import History, TrainingInterrupted, accuracy, fit, seed_everything, start
+from helpers.training import History, TrainingInterrupted, accuracy, fit, runs, seed_everything, start
 
 from .support import DEVICES
 
@@ -377,7 +379,7 @@ SCRIPT = """
 import sys
 import helpers.data, helpers.layers, helpers.training
 print(sorted({"matplotlib", "sklearn", "torchdiffeq"} & set(sys.modules)))
-from helpers.training import TrainingInterrupted, fit
+from helpers.training import fit
 import torch
 history = fit(lambda: torch.nn.Linear(2, 2), helpers.data.toy.moons(8), epochs=30, device="cpu")
 print(len(history.loss))
@@ -391,30 +393,48 @@ def test_imports_are_light_and_one_variable_silences_the_bar():
     assert ran.stdout.split() == ["[]", "30"]
 
 
-def shown(bar):
-    """The bar as it is without TQDM_DISABLE, which the tests may run under."""
-    return lambda *steps, **options: bar(*steps, **options | {"file": sys.stdout, "disable": False})
+@pytest.fixture
+def loud(monkeypatch):
+    """Every state of the line is shown, whatever the environment and the clock say."""
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    monkeypatch.setattr(training, "REFRESH", 0)
 
 
-def test_the_bar_counts_epochs_and_is_wiped_at_the_end(monkeypatch, capsys):
-    monkeypatch.setattr(training, "tqdm", shown(tqdm.std.tqdm))
+def test_the_line_counts_epochs_and_is_wiped_at_the_end(loud, capsys):
     quick(epochs=30, progress=True)
-    first, *_, wiped, end = capsys.readouterr().out.split("\r")[1:]
-    assert "0/30" in first and "epoch" in first
-    assert len(wiped) >= len(first) and not wiped.strip() and not end
+    _, first, *_, last, wiped, end = capsys.readouterr().err.split("\r")
+    assert first.startswith("epoch 1 of 30, loss ") and last.startswith("epoch 30 of 30")
+    assert len(wiped) >= len(last) and not wiped.strip() and not end
     quick(progress=False)
     assert capsys.readouterr() == ("", "")
 
 
-def test_bars_are_text_which_outlives_no_kernel():
-    assert training.tqdm is tqdm.std.tqdm
-
-
-def test_several_networks_have_one_bar(monkeypatch, capsys):
-    monkeypatch.setattr(training, "tqdm", shown(tqdm.std.tqdm))
-    monkeypatch.delenv("TQDM_DISABLE", raising=False)
-    assert list(training.progress(range(3))) == [0, 1, 2]
-    told = capsys.readouterr().out
-    assert "0/3" in told and "network" in told and not told.split("\r")[-1].strip()
+def test_several_networks_are_counted_and_silenced_like_one(loud, capsys, monkeypatch):
+    assert [depth for depth in runs((4, 8), "network")] == [4, 8]
+    assert capsys.readouterr().err.split("\r")[1:3] == ["network 1 of 2", "network 2 of 2"]
     monkeypatch.setenv("TQDM_DISABLE", "1")
-    assert list(training.progress(range(3))) == [0, 1, 2] and capsys.readouterr() == ("", "")
+    assert list(runs("ab")) == ["a", "b"] and capsys.readouterr() == ("", "")
+
+
+def test_on_a_page_the_line_is_text_that_is_taken_away(loud, monkeypatch, capsys):
+    """A widget in its place would be an error for who opens the notebook again."""
+    seen = []
+    handle = SimpleNamespace(update=lambda data, raw: seen.append(data))
+    monkeypatch.setattr(training, "on_a_page", lambda: True)
+    monkeypatch.setattr(IPython.display, "display", lambda data, **_: seen.append(data) or handle)
+
+    def stop(epoch, history):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(TrainingInterrupted):
+        quick(epochs=5, progress=True, callback=stop)
+    assert [set(data) for data in seen] == [{"text/plain"}, {"text/plain"}, set()]
+    assert seen[1]["text/plain"].startswith("epoch 2 of 5") and capsys.readouterr() == ("", "")
+
+
+def test_whether_there_is_a_page(monkeypatch):
+    assert not on_a_page()
+    for shell, there in ((None, False), (SimpleNamespace(), False), (SimpleNamespace(kernel=object()), True)):
+        monkeypatch.setattr(IPython, "get_ipython", lambda shell=shell: shell)
+        assert on_a_page() is there

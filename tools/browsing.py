@@ -13,7 +13,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from tools.process import notebook_environment
+from tools.lab import SAVING
+from tools.process import ROOT, notebook_environment
 from tools.refresh import KERNEL
 
 FLAGS = [
@@ -32,6 +33,7 @@ SETTINGS = {
     "docmanager-extension/plugin": {"autosave": False},
 }
 MINUTES = 60_000  # ms
+ERRORS = '[data-mime-type="application/vnd.jupyter.stderr"]'  # JupyterLab shows an exception as it shows stderr
 DONE = """() => {
   const cells = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')];
   return cells.length > 0 && cells.every((c) => /\\[\\d+\\]/.test(c.querySelector('.jp-InputPrompt').textContent));
@@ -81,10 +83,10 @@ def jupyterlab(home: Path, notebooks: Mapping[str, NotebookNode]) -> Iterator[st
         "IPYTHONDIR": "ipython",
     }
     env = notebook_environment(**{name: str(home / folder) for name, folder in folders.items()})
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.port=0"]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.port=0", SAVING]
     command += [f"--ServerApp.root_dir={home / 'notebooks'}"]
     with open(home / "log", "w") as log:
-        server = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
+        server = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT)
     try:
         yield _address(home, server)
     finally:
@@ -121,6 +123,13 @@ def fresh(cells: list[str] | NotebookNode) -> NotebookNode:
 
 def open_and_run(browser, address: str):
     """A page with the notebook at this address, all its cells run; ``page.said`` collects the console's errors."""
+    page = open_and_begin(browser, address)
+    page.wait_for_function(DONE, timeout=5 * MINUTES)
+    return page
+
+
+def open_and_begin(browser, address: str):
+    """The same page when its cells have only begun to run."""
     page = browser.new_page(viewport={"width": 1280, "height": 1000})
     page.said = []
     page.on("console", lambda message: message.type == "error" and page.said.append(message.text))
@@ -131,5 +140,4 @@ def open_and_run(browser, address: str):
     page.wait_for_selector('.jp-StatusBar-TextItem:has-text("| Idle")', timeout=MINUTES)
     page.click('.lm-MenuBar-item:has-text("Run")')
     page.click('.lm-Menu-item[data-command="runmenu:run-all"]')
-    page.wait_for_function(DONE, timeout=5 * MINUTES)
     return page

@@ -34,6 +34,9 @@ def lab_(arguments: Sequence[str]) -> int:
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     if not display:
         print("No display here: open the address below in a browser, its token included.", flush=True)
+    if not lab.names_port(arguments) and (port := lab.free_port()) != lab.PORT:
+        print(f"Port {lab.PORT} is taken, by another JupyterLab perhaps: this one is at port {port}.", flush=True)
+        arguments = [f"--ServerApp.port={port}", *arguments]
     call([python, "-m", "tools.student", "--quiet"])  # the page that opens leads to them
     return serve(lab.command(python, ROOT, arguments, display=display, root=root))
 

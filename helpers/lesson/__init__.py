@@ -3,6 +3,7 @@
 from helpers.lesson.claim import ClaimFailed, claim
 from helpers.lesson.exercise import (
     Exercise,
+    Exercises,
     Verdict,
     call,
     same_function,
@@ -16,6 +17,7 @@ __all__ = [
     "Choice",
     "ClaimFailed",
     "Exercise",
+    "Exercises",
     "Explorer",
     "Slider",
     "Toggle",

@@ -3,7 +3,7 @@
     claim("1.3", "A trained tied ResNet, refined without retraining, converges at the order of its scheme",
           source="Zhao et al. 2026, Eq. 2", kind="observation", measured=slope, expected=1.0, tol=0.1)
 
-prints one line
+prints one line, or on a notebook's page a small block beside it, with the source,
 
     ✓ 1.3 holds · ◇ observation · measured 0.976, expected 1 ± 0.1 · A trained tied ResNet, refined …
 
@@ -13,14 +13,19 @@ contradicts is declared with ``outcome="contradicted"``: then it is an error if 
 
 from __future__ import annotations
 
+import html
 import math
 import re
 from collections.abc import Sequence
 
+from IPython.display import display
+
+from helpers._page import on_a_page
 from helpers.lesson.records import write_record
 
 KINDS = {"theorem": "∎ theorem", "literature": "❝ literature", "observation": "◇ observation"}
 OUTCOMES = {"holds": "✓", "contradicted": "≠"}
+COLOURS = {"holds": "#1b7f3b", "contradicted": "#b45309"}
 ROUNDING = 1e-6  # a bound this small asks whether two numbers agree up to rounding: its digits are noise
 NOISE = 1e-10  # a measured value this small is rounding itself
 DIGITS = 4  # more digits than these do not survive another processor
@@ -46,7 +51,7 @@ def claim(
     outcome: str = "holds",
     digits: int = DIGITS,
 ) -> None:
-    """Check a statement against a measured value, print the verdict in one line, keep a record.
+    """Check a statement against a measured value, show the verdict, keep a record.
 
     Exactly one of `expected`, `at_most` and `at_least` is given. Numbers may be Python's, numpy's or torch's
     (0-d, or sequences of any shape): of a sequence every entry must fulfil the expectation, and the entry
@@ -89,7 +94,7 @@ def claim(
         )
     if _statements.setdefault(id, statement) != statement:
         raise ValueError(f"claim: id {id!r} is taken in this notebook, by the claim: {_statements[id]}")
-    print(f"{OUTCOMES[outcome]} {id} {outcome} · {KINDS[kind]} · {told} · {statement}")
+    _show(f"{OUTCOMES[outcome]} {id} {outcome}", f"{KINDS[kind]} · {told}", statement, source, COLOURS[outcome])
     record = {
         "id": id,
         "chapter": int(id.split(".")[0]),
@@ -163,6 +168,21 @@ class _Expectation:
         one = len(set(map(repr, self.bounds))) == 1
         tol = None if not self.tols or not self.tols[0] else self.tols[0] if len(set(self.tols)) == 1 else self.tols
         return {"expectation": self.how, "bound": self.bounds[0] if one else self.bounds, "tol": tol}
+
+
+def _show(verdict: str, told: str, statement: str, source: str, colour: str) -> None:
+    """One line where there is no page; on one, beside it, a block whose lines break at words."""
+    line = f"{verdict} · {told} · {statement}"
+    if not on_a_page():
+        print(line)
+        return
+    verdict, told, statement, source = map(html.escape, (verdict, told, statement, source))
+    block = (
+        f'<div class="claim" style="border-left: 4px solid {colour}; padding: .3em .8em; '
+        f'color: var(--jp-content-font-color1, inherit)"><strong>{verdict}</strong> · {told}<br>{statement}<br>'
+        f'<small style="color: var(--jp-content-font-color2, inherit)">{source}</small></div>'
+    )
+    display({"text/plain": line, "text/html": block}, raw=True)
 
 
 def _check_call(id, statement, source, kind, outcome, digits) -> None:

@@ -3,8 +3,7 @@
     exercises["E1.1"].check(midpoint_step)      # a verdict, shown under the cell
     exercises["E1.1"].hint(1)
 
-An answer that runs for ever is stopped like every cell, by the button ■ or *Kernel → Interrupt*; the verdict then
-says where it was.
+An answer that runs for ever is stopped like every cell, by the button ■ or *Kernel → Interrupt*.
 
 A chapter declares its exercises in its folder, ``helpers/chapters/``, each with its solution and the wrong answers that
 students are likely to give. The same wrong answers serve twice: the check recognises them, and a test sees
@@ -26,17 +25,20 @@ import numpy as np
 
 LEVELS = ("recall", "compute", "derive", "extend")
 NOT_STARTED, MISTYPED, WRONG, RIGHT = "not started", "wrong type or shape", "wrong value", "right"
-ICONS = {NOT_STARTED: "○", MISTYPED: "△", WRONG: "✗", RIGHT: "✓"}
-COLOURS = {NOT_STARTED: "#6b7280", MISTYPED: "#b45309", WRONG: "#b3261e", RIGHT: "#1b7f3b"}
+RAISED = "raised an exception"
+ICONS = {NOT_STARTED: "○", MISTYPED: "△", RAISED: "!", WRONG: "✗", RIGHT: "✓"}
+COLOURS = {NOT_STARTED: "#6b7280", MISTYPED: "#b45309", RAISED: "#b45309", WRONG: "#b3261e", RIGHT: "#1b7f3b"}
 HERE = Path(__file__).resolve().parent
+NO_RETURN = "Your function returns None: is there a return?"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer of a check: one of four kinds, and a sentence for the student. True if right.
+    """The answer of a check: one of five kinds, and a sentence for the student. True if right.
 
     Attributes:
-        kind: ``"not started"``, ``"wrong type or shape"``, ``"wrong value"`` or ``"right"``.
+        kind: ``"not started"``, ``"wrong type or shape"``, ``"raised an exception"``, ``"wrong value"`` or
+            ``"right"``.
         message: what to do about it.
     """
 
@@ -58,6 +60,11 @@ class Verdict:
     def mistyped(cls, message: str) -> Verdict:
         """The answer is of a kind, or has a shape, that cannot be right."""
         return cls(MISTYPED, message)
+
+    @classmethod
+    def raised(cls, message: str) -> Verdict:
+        """The student's code ended with an exception, or could not be used at all."""
+        return cls(RAISED, message)
 
     @classmethod
     def wrong(cls, message: str) -> Verdict:
@@ -144,10 +151,10 @@ class Exercise:
         """Hint 1 or 2.
 
         Raises:
-            ValueError: there is no such hint.
+            Unknown: there is no such hint.
         """
         if number not in (1, 2):
-            raise ValueError(f"Exercise {self.id} has hint(1) and hint(2), not hint({number!r})")
+            raise Unknown(f"Exercise {self.id} has hint(1) and hint(2), not hint({number!r}).")
         return Hint(f"**Hint {number} of 2.** {self.hints[number - 1]}")
 
     def folded_hints(self) -> str:
@@ -156,19 +163,20 @@ class Exercise:
         return "\n".join(f"<details><summary>Hint {n} of 2</summary>\n\n{hint}\n\n</details>" for n, hint in hints)
 
     def check(self, answer: Any) -> Verdict:
-        """Judge an answer. Whatever the answer is or does, a verdict comes back and nothing is raised.
+        """Judge an answer. Whatever the answer is or does, even if it calls `exit`, a verdict comes back.
 
-        That holds for an interruption too, and for an answer that calls `exit`: neither ends the kernel's cell
-        with a traceback into this file.
+        Only the reader's own interruption, KeyboardInterrupt, ends it otherwise.
         """
         if _is_blank(answer):
             return Verdict.not_started()
         try:
             verdict = self._check(answer, self)
-        except (_Blank, NotImplementedError):
+        except NotImplementedError:
             return Verdict.not_started()
-        except (Exception, KeyboardInterrupt, SystemExit) as error:
-            return Verdict.mistyped(_blame(error))
+        except _Blank as blank:
+            return Verdict.not_started() if blank.stub else Verdict.mistyped(NO_RETURN)
+        except (Exception, SystemExit) as error:
+            return Verdict.raised(_blame(error))
         if not isinstance(verdict, Verdict):
             return Verdict.mistyped(f"The check of exercise {self.id} gave no verdict: the fault is ours, not yours.")
         return verdict
@@ -186,8 +194,29 @@ def call(function: Callable, *arguments: Any) -> Any:
     """
     result = function(*(_copied(a) for a in arguments))
     if _is_blank(result):
-        raise _Blank
+        raise _Blank(stub=result is ... or _is_stub(function))
     return result
+
+
+class Unknown(LookupError):
+    """There is no such exercise, or hint: on a notebook's page its sentence alone, without a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
+
+
+class Exercises(dict):
+    """The exercises of a chapter, by their ids.
+
+    Raises:
+        Unknown: one is asked for that is not there; the text says which there are.
+    """
+
+    def __init__(self, exercises: Iterable[Exercise]):
+        super().__init__({exercise.id: exercise for exercise in exercises})
+
+    def __missing__(self, id: str) -> Exercise:
+        raise Unknown(f"There is no exercise {id!r}; there are {', '.join(map(repr, self))}.")
 
 
 def same_number(*, tol: float, message: str = "Well done.") -> Callable[[Any, Exercise], Verdict]:
@@ -212,7 +241,9 @@ def same_option(options: Iterable[str], *, message: str = "Well done.") -> Calla
 
     def check(answer: Any, exercise: Exercise) -> Verdict:
         if not isinstance(answer, str) or _plain(answer) not in map(_plain, options):
-            return Verdict.mistyped(f"The answer is one of {', '.join(map(repr, options))}; yours is {_brief(answer)}.")
+            return Verdict.mistyped(
+                f"The answer is one of {', '.join(map(repr, options))}, and nothing else; yours is {_brief(answer)}."
+            )
         if _plain(answer) == _plain(exercise.solution):
             return Verdict.right(message)
         return _name_mistake(exercise, lambda wrong: _plain(answer) == _plain(wrong), "That is not it.")
@@ -263,8 +294,26 @@ def same_function(
     return check
 
 
+def _documented():
+    """Does nothing either."""
+
+
+IDLE = {idle.__code__.co_code for idle in (lambda: None, _documented)}
+
+
 class _Blank(Exception):
-    """A stub was called."""
+    """A function gave nothing: a stub, or one without a return."""
+
+    def __init__(self, *, stub: bool):
+        self.stub = stub
+
+
+def _is_stub(function: Any) -> bool:
+    """Whether a function, or a layer's forward, does as little as ``...`` or ``pass`` does."""
+    forward = getattr(type(function), "forward", None) or getattr(function, "forward", function)
+    code = getattr(forward, "__code__", None)
+    return code is not None and code.co_code in IDLE
+
 
 
 def _is_blank(answer: Any) -> bool:
@@ -334,16 +383,19 @@ def _off(answer: Any, wanted: Any) -> str:
     if not np.all(np.isfinite(a)):
         return "the result is not finite."
     distance, size = np.abs(a - w).max(), np.abs(w).max()
-    share = f"{100 * distance / size:.2g} % of it" if size else f"{distance:.2g}"
+    percent = 100 * distance / size if size else 0.0
+    share = f"{_rounded(percent)} % of it" if 0 < percent < 1e4 else f"{distance:.2g}"
     return f"the value differs from the right one by {share}."
+
+
+def _rounded(number: float) -> str:
+    """Two digits as people write them, 300 and not 3e+02."""
+    return f"{number:.2g}" if number < 99.5 else f"{float(f'{number:.2g}'):.0f}"
 
 
 def _blame(error: BaseException) -> str:
     """What went wrong in the student's code, with its line; or that the check could not use the answer."""
-    if isinstance(error, KeyboardInterrupt):
-        told = "It was interrupted there; is it a loop that never ends?"
-    else:
-        told = ": ".join(filter(None, (type(error).__name__, _text(error))))
+    told = ": ".join(filter(None, (type(error).__name__, _text(error))))
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [f for f in frames if "ipykernel" in f.filename or f.filename.startswith("<")]
     if theirs:
@@ -354,13 +406,13 @@ def _blame(error: BaseException) -> str:
 
 def _text(error: BaseException) -> str:
     try:
-        return str(error)
+        return re.sub(r"[\w.]*<locals>\.", "", str(error))  # where a function was defined helps nobody
     except Exception:  # a student's own exception can be as broken as any other answer
         return ""
 
 
 def _plain(text: str) -> str:
-    return " ".join(str(text).split()).strip("().").casefold()
+    return " ".join(str(text).split()).strip("(). ").casefold()
 
 
 def _brief(value: Any) -> str:

@@ -46,6 +46,17 @@ TROUBLE = [
     return update
 Explorer(build, Slider("n", label="n", min=1, max=5, start=3), name="00-trouble", alt="n is {n}", look_for="-")""",
 ]
+# Training that takes longer than any test waits, and a claim after it.
+TRAINING = [
+    """import os
+import torch
+from helpers.lesson import claim
+from helpers.training import fit, runs
+os.environ["TQDM_DISABLE"] = str(0)""",
+    """data = torch.randn(64, 2), torch.zeros(64, dtype=torch.long)
+models = {n: fit(lambda: torch.nn.Linear(2, 2), data, epochs=10**7, device="cpu").model for n in runs((4, 8, 16))}""",
+    'claim("0.1", "It is trained", source="nobody", measured=1, at_most=1)',
+]
 
 
 def missing(what: str) -> None:
@@ -69,10 +80,12 @@ def browser():
 
 @pytest.fixture(scope="session")
 def notebooks():
-    """What is opened in JupyterLab, by file name: the chapters visited, without their outputs, and two of our own."""
+    """What is opened in JupyterLab, by file name: the chapters visited, without their outputs, and some of our own."""
     paths = sorted(path for path in (ROOT / "notebooks").glob("*.ipynb") if visited(path.name))
     chapters = {path.name: browsing.fresh(nbformat.read(path, as_version=4)) for path in paths}
-    return {"controls.ipynb": browsing.fresh(CONTROLS), "trouble.ipynb": browsing.fresh(TROUBLE), **chapters}
+    ours = {"controls": CONTROLS, "trouble": TROUBLE, "training": TRAINING}
+    ours["kernel"] = [*CONTROLS, "import os; os.getpid()"]
+    return {**{f"{name}.ipynb": browsing.fresh(cells) for name, cells in ours.items()}, **chapters}
 
 
 @pytest.fixture(scope="session")

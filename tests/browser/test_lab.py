@@ -8,7 +8,7 @@ import pytest
 
 from tests.browser.visit import visited
 from tests.contract import Chapter
-from tools.browsing import MINUTES, open_and_run
+from tools.browsing import ERRORS, MINUTES, open_and_run
 from tools.process import ROOT
 
 NOTEBOOKS = ["controls.ipynb", *sorted(p.name for p in (ROOT / "notebooks").glob("*.ipynb") if visited(p.name))]
@@ -76,7 +76,7 @@ class Watched:
 def test_every_cell_runs(chapter):
     page, notebook = chapter
     assert page.locator(".jp-Notebook .jp-CodeCell").count() == len(notebook.code)
-    errors = page.locator('[data-mime-type="application/vnd.jupyter.error"]')
+    errors = page.locator(ERRORS)
     assert errors.count() == 0, errors.first.inner_text()
 
 

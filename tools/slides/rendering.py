@@ -70,11 +70,15 @@ def _part(part: Part) -> Iterator[str]:
 
 
 def _output(output: NotebookNode) -> Iterator[str]:
-    """What an output shows, its best form alone; an explorer is HTML, keeps swipes to itself and tells its shape."""
+    """What an output shows, its best form alone; an explorer is HTML, keeps swipes to itself and tells its shape.
+
+    What else is HTML, a claim or a verdict, is words.
+    """
     data = output.get("data", {})
-    if "text/html" in data:
-        shape = SHAPE.search(data["text/html"])
-        ratio = int(shape[1]) / int(shape[2]) if shape else 1
+    if "text/html" in data and not (shape := SHAPE.search(data["text/html"])):
+        yield f'<div class="told">{data["text/html"]}</div>'
+    elif "text/html" in data:
+        ratio = int(shape[1]) / int(shape[2])
         yield f'<div class="alive" data-prevent-swipe style="--ratio: {ratio:.4f}">{data["text/html"]}</div>'
     elif "image/png" in data:
         alt = html.escape(output.metadata.get("image/png", {}).get("alt", ""))

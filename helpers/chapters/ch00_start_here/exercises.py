@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from helpers.lesson import Exercise, Verdict, same_function, same_number, same_option
+from helpers.lesson import Exercise, Exercises, Verdict, same_function, same_number, same_option
 
 # --- E0.1, eight architectures in the map --------------------------------------------------------------------------
 
@@ -160,4 +160,4 @@ EXERCISES = [
         },
     ),
 ]
-exercises = {exercise.id: exercise for exercise in EXERCISES}
+exercises = Exercises(EXERCISES)

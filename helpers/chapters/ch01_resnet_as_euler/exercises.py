@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from helpers.lesson import Exercise, same_function, same_number, same_option
+from helpers.lesson import Exercise, Exercises, same_function, same_number, same_option
 
 # --- E1.2, the midpoint block --------------------------------------------------------------------------------------
 
@@ -296,4 +296,4 @@ EXERCISES = [
         },
     ),
 ]
-exercises = {exercise.id: exercise for exercise in EXERCISES}
+exercises = Exercises(EXERCISES)

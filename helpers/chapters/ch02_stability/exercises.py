@@ -6,7 +6,7 @@ import torch
 
 from helpers.attacks import gaussian_noise, pgd
 from helpers.layers import certified_radius
-from helpers.lesson import Exercise, Verdict, call, same_function, same_option
+from helpers.lesson import Exercise, Exercises, Verdict, call, same_function, same_option
 
 # --- E2.2, the longest step ----------------------------------------------------------------------------------------
 
@@ -404,4 +404,4 @@ EXERCISES = [
         wrong={NOTHING_MOVED: _by_its_own_gradient, TOO_WEAK: _by_chance, TOO_LONG: _too_far},
     ),
 ]
-exercises = {exercise.id: exercise for exercise in EXERCISES}
+exercises = Exercises(EXERCISES)

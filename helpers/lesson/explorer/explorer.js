@@ -6,6 +6,8 @@
 
 const PATIENCE = 5000;    // ms without an answer before the reader is told
 const QUIET = 700;        // ms without a change before a screen reader is told what the picture shows
+const BUSY = "The kernel has not answered yet: it is busy, or cannot be reached. The picture follows the controls once it does.";
+const GONE = "The kernel was restarted or has ended: run this cell again. The picture no longer follows the controls.";
 const DENSE = 1.5;        // pixels of the picture per pixel of the page on a dense screen: crisp, and still fast
 let views = 0;
 
@@ -75,7 +77,8 @@ function addPlane({ box: [left, top, width, height], across, up }, parent, press
 // Build the controls inside `el`, and under them the picture, an <img> or a <canvas>.
 //   told: { controls, look_for, plane }, plane as helpers/lesson/plane.py makes it
 //   ask:  called as ask(at) when the picture for these positions is wanted. It answers, at once or later, by calling
-//         answered({ at, show, alt }), where show() changes the picture, or answered({ at, error }).
+//         answered({ at, show, alt }), where show() changes the picture, or answered({ at, error }); or it throws an
+//         Error that says in words for the reader why there can be no answer.
 function makeFace(el, { controls, look_for, plane }, picture, ask) {
   const name = `explorer-${Date.now().toString(36)}-${++views}`;
   let at = controls.map((control) => control.start);
@@ -112,7 +115,13 @@ function makeFace(el, { controls, look_for, plane }, picture, ask) {
   // Who waits for the picture, a screen reader or a test, is told when it is that of the controls.
   const busy = (yes) => { waiting = yes; root.setAttribute("aria-busy", String(yes)); };
   const settle = () => rows.forEach((row, i) => row.set(at[i]));
-  const tell = (text) => { trouble.textContent = text; trouble.hidden = !text; };
+  // The reader is told in words, and sees, that the picture may not be that of the controls; "" ends it.
+  const tell = (words) => {
+    trouble.textContent = words;
+    trouble.hidden = !words;
+    root.classList.toggle("explorer-stale", Boolean(words));
+  };
+  const lose = (words) => { clearTimeout(patience); busy(false); tell(words); }; // the next move asks again
 
   function describe(alt) {
     text = alt;
@@ -121,18 +130,19 @@ function makeFace(el, { controls, look_for, plane }, picture, ask) {
 
   function moved() {
     clearTimeout(quiet);
-    quiet = setTimeout(() => { spoken.textContent = text; }, QUIET);
+    quiet = setTimeout(() => { spoken.textContent = trouble.hidden ? text : ""; }, QUIET);
     if (!waiting) request();
   }
 
   function request() {
     busy(true);
     clearTimeout(patience);
-    patience = setTimeout(() => {
-      busy(false); // the next move asks again
-      tell("The kernel has not answered yet: it is busy, or it was restarted and the cell must be run again.");
-    }, PATIENCE);
-    ask([...at]);
+    patience = setTimeout(() => lose(BUSY), PATIENCE);
+    try {
+      ask([...at]);
+    } catch (error) {
+      lose(error.message);
+    }
   }
 
   function answered({ at: positions, show, alt, error = "" }) {
@@ -147,7 +157,7 @@ function makeFace(el, { controls, look_for, plane }, picture, ask) {
 
   settle();
   busy(false);
-  return { describe, request, answered, close: () => { clearTimeout(patience); clearTimeout(quiet); } };
+  return { describe, request, answered, lose, close: () => { clearTimeout(patience); clearTimeout(quiet); } };
 }
 
 // Live: the kernel draws, anywidget carries the messages.
@@ -163,17 +173,33 @@ function render({ model, el }) {
     URL.revokeObjectURL(url);
     picture.src = url = URL.createObjectURL(new Blob([bytes], { type: "image/png" }));
   };
-  const face = makeFace(el, told, picture, (at) => model.send({ view, at, scale: dense ? DENSE : 1 }));
+  let alive = true;
+  const face = makeFace(el, told, picture, (at) => {
+    try {
+      if (alive) return model.send({ view, at, scale: dense ? DENSE : 1 });
+    } catch { /* Jupyter's own words are not for the reader */ }
+    throw new Error(GONE);
+  });
   const answered = (reply, buffers) => {
     if (reply.view !== view) return; // another view of the same explorer asked
     face.answered({ ...reply, show: () => show(buffers[0]) });
   };
   show(model.get("picture"));
   face.describe(model.get("alt"));
+  const ended = () => { alive = false; face.lose(GONE); }; // Jupyter connects no model to another kernel
+  // JupyterLab leaves a control alone with all its keys; what it is told with Ctrl or ⌘, such as to save, is not for us.
+  const forward = (event) => {
+    if (!event.isTrusted || !(event.ctrlKey || event.metaKey)) return;
+    if (!el.dispatchEvent(new KeyboardEvent("keydown", event))) event.preventDefault();
+  };
   model.on("msg:custom", answered);
+  model.on("comm_live_update", ended);
+  el.addEventListener("keydown", forward);
   if (dense) face.request();
   return () => {
     model.off("msg:custom", answered);
+    model.off("comm_live_update", ended);
+    el.removeEventListener("keydown", forward);
     face.close();
     URL.revokeObjectURL(url);
   };

@@ -26,6 +26,7 @@ import string
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import anywidget
@@ -42,6 +43,7 @@ from helpers.lesson.explorer.png import encode_fast, encode_small
 from helpers.lesson.records import write_record
 
 HERE = Path(__file__).parent
+_shown: dict[str, Explorer] = {}  # of this kernel, by name
 MOST_FRAMES = 150  # pictures that a page without a kernel can hold for one explorer
 
 
@@ -91,7 +93,6 @@ class Explorer(anywidget.AnyWidget):
         self.name, self.size, self._build, self._alt, self._controls = name, size, build, alt, controls
         self.panels, self.point = [tuple(names) for names in panels], point
         self._check_declaration(look_for)
-        self._canvas = Canvas(build, size, start=self.start)
         super().__init__(
             controls=[c.front_end() for c in controls],
             pixels=[round(inches * DPI) for inches in size],
@@ -100,10 +101,26 @@ class Explorer(anywidget.AnyWidget):
             look_for=look_for,
             plane=plane(self, lambda control: control.values),
         )
-        self._ahead = Ahead(self._draw, [len(c.values) for c in controls])
         self.on_msg(self._answer)
+        if (former := _shown.get(name)) is not None:
+            former.close()  # its cell has been run again: Jupyter would keep it, figure and all, for ever
+        _shown[name] = self
         if os.environ.get("HELPERS_DRIVE") == "1":
             self.drive()
+
+    @cached_property
+    def _canvas(self) -> Canvas:
+        return Canvas(self._build, self.size, start=self.start)
+
+    @cached_property
+    def _ahead(self) -> Ahead:
+        return Ahead(self._draw, [len(c.values) for c in self._controls])
+
+    def close(self) -> None:
+        """Take the widget from the page, and forget figure and pictures; who asks for one again has it drawn anew."""
+        super().close()
+        for drawn in ("_canvas", "_ahead"):
+            self.__dict__.pop(drawn, None)
 
     @property
     def declared(self) -> tuple[Control, ...]:
