@@ -22,7 +22,9 @@ for (const frame of document.querySelectorAll(".explorer-frame")) {
   frame.style.minWidth = `${Math.min(READABLE, frame.querySelector("canvas").width)}px`;
 }
 
+// Whatever makes a box wider or narrower: the window, the telephone turned, a letter that came late.
+const watcher = new ResizeObserver((seen) => seen.forEach(({ target }) => look(target)));
+document.querySelectorAll(wide).forEach((box) => watcher.observe(box));
 addEventListener("load", lookAtAll);
-addEventListener("resize", lookAtAll);
 document.addEventListener("toggle", lookAtAll, true); // what was folded has a width now
 document.addEventListener("scroll", ({ target }) => { if (target.matches?.(wide)) look(target); }, true);

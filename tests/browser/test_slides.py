@@ -37,6 +37,7 @@ TURN_THE_PAGES = """async ([smallest, least]) => {
     while (words.nextNode()) {
       const { textContent: text, parentElement: around } = words.currentNode;
       if (!text.trim() || around.closest('footer, script, mjx-assistive-mml, .explorer-spoken, [hidden]')) continue;
+      if (!around.checkVisibility()) continue;
       if (parseFloat(getComputedStyle(around).fontSize) < smallest) say(`too small: ${text}`);
       if (!around.closest('pre, code') && /\\$|\\\\[[(]|\\*\\*|<\\/?\\w+>/.test(text)) say(`not set: ${text}`);
     }
