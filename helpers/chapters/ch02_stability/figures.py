@@ -71,6 +71,24 @@ def region(fig):
     return update
 
 
+def describe_region(method, re, im):
+    """Text alternative of `region`."""
+    grown = float(amplification(method, complex(re, im)))
+    return (
+        f"Stability region of {method}, with a point at real part {_minus(re)} and imaginary part {_minus(im)}: every "
+        f"step multiplies by {grown:.3f} in size, the solution by {np.exp(re):.3f}; the method {_fate(grown)}, the "
+        f"solution {_fate(np.exp(re))}."
+    )
+
+
+def _fate(factor):
+    return "grows" if factor > 1 + 1e-12 else "decays" if factor < 1 - 1e-12 else "keeps its size"
+
+
+def _minus(number):
+    return f"{number:g}".replace("-", "−")
+
+
 # --- a rotation ---------------------------------------------------------------------------------------------------
 
 
@@ -108,6 +126,16 @@ def dial(fig):
         return [flow, walk, curve, here, limit, *titles]
 
     return update
+
+
+def describe_dial(omega, gamma, h):
+    """Text alternative of `dial`."""
+    factor, longest = abs(1 + h * complex(-gamma, omega)), 2 * gamma / (gamma**2 + omega**2)
+    return (
+        f"Euler's steps of length {h:g} for a rotation of frequency {omega:g} with damping {gamma:g}, beside the flow: "
+        f"each step multiplies the length by {factor:.3f}, so that it {_fate(factor)}; the longest step that does not "
+        f"lengthen, h*, is {longest:.3f}."
+    )
 
 
 # --- perturbations along the depth --------------------------------------------------------------------------------
@@ -155,7 +183,7 @@ def spectrum(singular_values, kinds):
         kinds: name → words.
 
     Returns:
-        build(fig) for parameters kind, horizon, layers.
+        build(fig) for parameters kind, horizon, layers, and the text alternative as a function of them.
     """
     computed = cache(singular_values)
 
@@ -187,7 +215,15 @@ def spectrum(singular_values, kinds):
 
         return update
 
-    return build
+    def describe(kind, horizon, layers):
+        values = computed(kind, horizon, layers)[1][-1]
+        return (
+            f"Singular values of the Jacobian of a network with {layers} layers, {kinds[kind]}, over the horizon "
+            f"{horizon:g}, along the depth; at the end the largest is {values[0]:.2g}, the median "
+            f"{np.median(values):.1g}, the smallest {values[-1]:.1g}."
+        )
+
+    return build, describe
 
 
 # --- bounds -------------------------------------------------------------------------------------------------------
@@ -250,7 +286,7 @@ def attack_lab(networks, x, y, *, masked):
         masked: classifier → the classifier by whose gradient the attacker climbs when it is told the wrong one.
 
     Returns:
-        build(fig) for parameters network, digit, eps, gradient.
+        build(fig) for parameters network, digit, eps, gradient, and the text alternative as a function of them.
     """
     x, y = x.cpu(), y.cpu()
 
@@ -301,4 +337,14 @@ def attack_lab(networks, x, y, *, masked):
 
         return update
 
-    return build
+    def describe(network, digit, eps, gradient):
+        _, before, after, radius = attacked(network, digit, eps, gradient)
+        how = "the exact gradient" if gradient == "exact" else "the gradient of scaled scores"
+        return (
+            f"The digit {int(y[digit])} and the network {network}, attacked with size {eps:g} by {how}: read as "
+            f"{before.argmax()} with probability {before.max():.2f} before, as {after.argmax()} with probability "
+            f"{after.max():.2f} after; "
+            + ("no certificate." if radius is None else f"certified up to {radius:.2f}.")
+        )
+
+    return build, describe
