@@ -57,15 +57,19 @@ def serve(command: Sequence[str | Path]) -> int:
             return call(command)
         except KeyboardInterrupt:
             return 0
-    child = subprocess.Popen([str(part) for part in command], cwd=ROOT, process_group=0)
-    told = []
+    told, started = [], []
 
     def stop(number, frame):
         told.append(number)
-        child.terminate()
+        for child in started:
+            child.terminate()
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # before there is a server that would be left alone
         signal.signal(number, stop)
+    child = subprocess.Popen([str(part) for part in command], cwd=ROOT, process_group=0)
+    started.append(child)
+    if told:
+        child.terminate()
     status = child.wait()
     return 0 if told else status
 
