@@ -17,7 +17,8 @@ from .errors import NonFiniteStateError
 from .grid import Step, fixed_steps, stage_times
 from .stochastic import NOISE_TYPES, SCHEMES, SDE, SDE_TYPES
 
-CHUNK = 2**17  # normal numbers drawn at once, about what a cache holds; fixed, since the stream of numbers depends on it
+# normal numbers drawn at once, about what a cache holds; fixed, since the stream of numbers depends on it
+CHUNK = 2**17
 
 
 def sdeint(sde, y0, ts, *, method="euler", dt=1e-2, bm=None, seed=None):
@@ -150,12 +151,12 @@ def _noise_shape(sde, y0, t, bm):
         g = sde.g(t, y0)  # once more than the steps need it: its last axis says how many W there are
         if not torch.is_tensor(g) or g.shape[:-1] != y0.shape:
             got = tuple(g.shape) if torch.is_tensor(g) else type(g).__name__
-            raise ValueError(f"g must return the shape ({', '.join(map(str, y0.shape))}, m) for {sde.noise_type} noise; "
-                             f"got {got}")  # fmt: skip
+            wanted = ", ".join(map(str, y0.shape))
+            raise ValueError(f"g must return the shape ({wanted}, m) for {sde.noise_type} noise; got {got}")
         shape = (len(y0), g.shape[-1])
     given = getattr(bm, "shape", None)
     if given is not None and tuple(given) != shape:
-        raise ValueError(f"bm must be a path of shape {shape} for this y0 and {sde.noise_type} noise; got {tuple(given)}")
+        raise ValueError(f"bm must have shape {shape} for this y0 and {sde.noise_type} noise; got {tuple(given)}")
     return shape
 
 
