@@ -114,7 +114,7 @@ def _located(method, scheme, sde, y, steps, clocks, noise):
 
 def _drawn(shape, like, steps: list[Step], area, generator) -> Iterator[tuple[Tensor, Tensor | None]]:
     """The increment of every step, and its area where one is wanted, fresh from a generator."""
-    count = max(1, CHUNK // (math.prod(shape) * (1 + area)))
+    count = max(1, CHUNK // max(1, math.prod(shape) * (1 + area)))
     for first in range(0, len(steps), count):
         part = steps[first : first + count]
         h = torch.tensor([step.h for step in part], dtype=torch.float64).to(like.dtype)
@@ -129,7 +129,7 @@ def _read(bm, shape, like, steps: list[Step], area) -> Iterator[tuple[Tensor, Te
     """The same, from a path."""
     if isinstance(bm, BrownianPath):
         ends = [*(step.start for step in steps), steps[-1].start + steps[-1].h]
-        count = max(1, CHUNK // (math.prod(shape) * (1 + area)))
+        count = max(1, CHUNK // max(1, math.prod(shape) * (1 + area)))
         for first in range(0, len(steps), count):
             found = bm.increments(ends[first : first + count + 1], return_U=area, like=like)
             yield from zip(*found, strict=True) if area else ((dw, None) for dw in found.unbind())
@@ -190,9 +190,8 @@ def _check_state(sde, y0):
         raise TypeError(f"y0 must be a torch.Tensor; got {type(y0).__name__}")
     if y0.dtype not in (torch.float32, torch.float64):
         raise TypeError(f"y0 must be of dtype float32 or float64; got {y0.dtype}")
-    if not y0.numel() or (sde.noise_type != "diagonal" and y0.dim() != 2):
-        raise ValueError(f"y0 must have shape (batch, d) for {sde.noise_type} noise, and hold something; got shape "
-                         f"{tuple(y0.shape)}")  # fmt: skip
+    if sde.noise_type != "diagonal" and y0.dim() != 2:
+        raise ValueError(f"y0 must have shape (batch, d) for {sde.noise_type} noise; got shape {tuple(y0.shape)}")
 
 
 def _scheme(method, sde, y0):
