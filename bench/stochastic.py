@@ -71,9 +71,8 @@ def solvers(sde, y0):
 
         def fair(method):
             area = "space-time" if method == "srk" else "none"
-            bm = torchsde.BrownianInterval(
-                0.0, 1.0, y0.shape, dtype=y0.dtype, device=y0.device, dt=dt, cache_size=None, levy_area_approximation=area
-            )
+            like = {"dtype": y0.dtype, "device": y0.device, "levy_area_approximation": area}
+            bm = torchsde.BrownianInterval(0.0, 1.0, y0.shape, dt=dt, cache_size=None, **like)
             return torchsde.sdeint(sde, y0, fine, bm=bm, method=method, dt=dt)[-1]
 
         for method in METHODS:

@@ -1,4 +1,4 @@
-"""What torchsde makes of eleven small equations, on paths that are stored beside it: tests compare, and need no torchsde.
+"""What torchsde makes of some small equations, on paths that are stored beside it: tests compare, and need no torchsde.
 
 `python -m bench.store_torchsde` writes tests/torchsde.json anew; torchsde must be installed, at its newest version.
 """

@@ -124,7 +124,8 @@ def _along_itself(sde, t, y):
             return sde.g(t, y).squeeze(-1)
 
         g = column(y)
-        return g, torch.func.jvp(column, (y,), (g,))[1]
+        # contiguous: forward mode takes no expanded tensor
+        return g, torch.func.jvp(column, (y.contiguous(),), (g.contiguous(),))[1]
     # diagonal: g_i depends on y_i alone, so that a backward pass says the same, and costs a tenth
     graph = torch.is_grad_enabled()
     with torch.enable_grad():
