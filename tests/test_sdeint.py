@@ -74,8 +74,9 @@ def turning(sde_type):
 
 
 def turning_end(bm, y0, sde_type):
-    exponent = bm(0.0, 1.0).unsqueeze(-1) * B - (0.5 * B @ B if sde_type == "ito" else 0)
-    return (torch.linalg.matrix_exp(exponent) @ y0.unsqueeze(-1)).squeeze(-1)
+    rates, basis = torch.linalg.eig(B)
+    factors = torch.exp(rates * bm(0.0, 1.0) - (rates**2 / 2 if sde_type == "ito" else 0))
+    return ((factors * (torch.linalg.inv(basis) @ y0.T.to(basis.dtype)).T) @ basis.T).real
 
 
 # Kloeden and Platen's X = (1 + t)²(1 + W + t)
