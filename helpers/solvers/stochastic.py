@@ -87,7 +87,7 @@ def srk(sde, times, y, h, dw, area):
     f2 = sde.f(late, y + 0.75 * h * f1 + 1.5 * g1 * area / h)
     g2 = column(sde.g(quarter, y + 0.25 * h * f1 + 0.5 * root * g1))
     g3 = column(sde.g(end, y + h * f1 - root * g1))
-    g4 = column(sde.g(quarter, y + 0.25 * h * f2 + root * (-5 * g1 + 3 * g2 + 0.5 * g3)))
+    g4 = column(sde.g(quarter, y + 0.25 * h * f1 + root * (-5 * g1 + 3 * g2 + 0.5 * g3)))
     # I_(1,1)/√h, I_(1,0)/h and I_(1,1,1)/h, the iterated integrals of W
     a, b, c = (dw * dw - h) / (2 * root), area / h, (dw**3 - 3 * h * dw) / (6 * h)
     noise = (
