@@ -15,7 +15,7 @@ import torch
 
 from helpers.training import device
 
-from . import backward, forward, implicit, memory, remote, report
+from . import backward, forward, implicit, memory, remote, report, stochastic
 
 TABLES = {
     "forward": forward.table,
@@ -23,6 +23,7 @@ TABLES = {
     "outputs": backward.outputs_table,
     "memory": memory.table,
     "implicit": implicit.table,
+    "stochastic": stochastic.table,
 }
 
 

@@ -7,7 +7,7 @@ attacks     noise, FGSM, PGD: what a perturbation of bounded size can do to a cl
 training    fit, accuracy, device, seed: the loop that no chapter repeats
 data        real data that ships inside packages, and simulated data; nothing is downloaded
 layers      networks whose forward pass is a scheme, or the solution of a differential equation
-solvers     how to step an equation: `odeint`, its methods as tableaux, the analysis of a method
+solvers     how to step an equation: `odeint`, its methods as tableaux, how a method behaves; `sdeint` for noise
 
 Importing `helpers` loads none of them: each chapter imports the rooms it uses.
 """

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bench import __main__ as command
-from bench import backward, forward, implicit, memory, peers, remote, report, timing
+from bench import backward, forward, implicit, memory, peers, remote, report, stochastic, timing
 from bench.fields import STEPS, VanDerPol, fields, stiff_fields
 
 HERE = {"helpers", "torchdiffeq"}
@@ -208,6 +208,31 @@ def test_the_oscillators_go_from_harmless_to_stiff():
 
 def test_a_result_that_is_not_finite_has_an_infinite_error():
     assert implicit.error(torch.tensor([[1.0], [torch.nan]]), torch.ones(2, 1)) == float("inf")
+
+
+# --- stochastic ---------------------------------------------------------------------------------------------------
+
+
+def test_stochastic_solvers_are_measured_on_both_equations(monkeypatch):
+    monkeypatch.setattr(stochastic, "find_spec", lambda name: None)
+    monkeypatch.setattr(stochastic, "interleaved", untimed)
+    rows = stochastic.table("cpu").rows
+    assert [row[:3] for row in rows] == [(f, "helpers", m) for f in ("cheap", "MLP") for m in stochastic.METHODS]
+    assert all(row[-1] == 1 for row in rows)
+
+
+def test_the_bare_run_is_one_drift_one_diffusion_and_one_draw_a_step():
+    calls = []
+    sde = stochastic.Equation(lambda y: calls.append("f") or y, lambda y: calls.append("g") or y)
+    y0 = torch.ones(2, 2)
+    torch.manual_seed(0)
+    stochastic.bare(sde, y0)()
+    drawn = torch.get_rng_state()
+    assert calls == ["f", "g"] * stochastic.STEPS
+    torch.manual_seed(0)
+    for _ in range(stochastic.STEPS):
+        torch.randn(2, 2)
+    assert torch.equal(torch.get_rng_state(), drawn)
 
 
 # --- the report ---------------------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ from .ode_block import AugmentedODEBlock, ODEBlock
 from .polynet import PolyNetBlock
 from .residual_stack import ResidualStack
 from .reversible import ReversibleBlock
+from .sde_block import SDEBlock, SDENet
+from .stochastic_depth import StochasticDepth
 from .vector_field import FunctionField, MLPField
 
 __all__ = [
@@ -32,6 +34,9 @@ __all__ = [
     "PolyNetBlock",
     "ResidualStack",
     "ReversibleBlock",
+    "SDEBlock",
+    "SDENet",
+    "StochasticDepth",
     "certified_accuracy",
     "certified_radius",
     "power_iteration",

@@ -4,9 +4,13 @@
 `adaptive_implicit`, `multistep` and `symplectic` walk with them along a `grid`; `newton` solves the stages of the
 implicit ones; `analysis` asks what a method does to y' = λy and how fast it converges, and what a field does to its
 neighbouring solutions.
+
+`sdeint` is the door to the stochastic equations; `stochastic` holds the step of each method, and `BrownianPath` is the
+noise that they can share.
 """
 
 from . import analysis, explicit, symplectic, tableaux
+from .brownian import BrownianPath
 from .errors import (
     InstabilityError,
     NewtonError,
@@ -16,10 +20,14 @@ from .errors import (
     TooManyStepsError,
 )
 from .solve import GRADIENTS, METHODS, odeint
+from .solve_sde import sdeint
+from .stochastic import SDE
 
 __all__ = [
     "GRADIENTS",
     "METHODS",
+    "SDE",
+    "BrownianPath",
     "InstabilityError",
     "NewtonError",
     "NonFiniteStateError",
@@ -29,6 +37,7 @@ __all__ = [
     "analysis",
     "explicit",
     "odeint",
+    "sdeint",
     "symplectic",
     "tableaux",
 ]
