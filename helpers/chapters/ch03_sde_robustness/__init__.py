@@ -1,0 +1,1 @@
+"""Chapter 03, stochastic equations: noise along the depth, and robustness."""
