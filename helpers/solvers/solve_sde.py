@@ -52,6 +52,10 @@ def sdeint(sde, y0, ts, *, method="euler", dt=1e-2, bm=None, seed=None):
         TypeError, ValueError: The call is malformed; the text names the argument, what was given and what is allowed.
         NonFiniteStateError: The state became infinite or not-a-number; the text names time, step size and method.
 
+    It differs from torchsde where that sets a trap: times are Python floats, so that float32 `ts` cost nothing; steps
+    land on `ts`, where torchsde interpolates; "milstein" with scalar noise is of order 1 for every g, where torchsde's
+    wants the Jacobian of g to be symmetric.
+
     Sources: Kloeden and Platen 1992, Numerical solution of stochastic differential equations, 10.2, 10.3 (euler,
     milstein); Rößler 2010, SIAM J. Numer. Anal. 48, 922–952 (srk); Li et al. 2020 (arXiv 2001.01328) for the interface.
     """
