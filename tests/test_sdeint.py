@@ -284,10 +284,11 @@ def test_a_path_is_asked_within_its_ends_in_order(times):
     ({"t1": math.inf}, "t0 and t1 must be finite"),
     ({"steps": 0}, "steps must be at least 1"),
     ({"shape": (0, 2)}, "shape must be at least 1"),
+    ({"shape": 3}, "shape must be a tuple of whole numbers; got 3"),
     ({"seed": -1}, "seed must be at least 0"),
 ])  # fmt: skip
 def test_a_path_that_cannot_be(wrong, words):
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises((ValueError, TypeError), match=words):
         BrownianPath(**{"t0": 0.0, "t1": 1.0, "shape": (3, 2), **wrong})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -49,6 +50,8 @@ class BrownianPath:
         self.t0, self.t1 = float(t0), float(t1)
         if not (math.isfinite(self.t0) and math.isfinite(self.t1) and self.t0 < self.t1):
             raise ValueError(f"t0 and t1 must be finite with t0 < t1; got {t0} and {t1}")
+        if not isinstance(shape, Sequence) or isinstance(shape, str):
+            raise TypeError(f"shape must be a tuple of whole numbers; got {shape!r:.80}")
         self.shape = torch.Size(whole("an entry of shape", n, 1) for n in shape)
         self.steps = whole("steps", steps, 1)
         self.dtype = torch.get_default_dtype() if dtype is None else dtype
@@ -60,12 +63,12 @@ class BrownianPath:
         # what the rounding of a time amounts to, in intervals
         farthest = max(abs(self.t0), abs(self.t1)) / (self.t1 - self.t0)
         self._slack = 8 * sys.float_info.epsilon * self.steps * (1 + farthest)
-        normal = self._normal(0, 0, (2, self.steps, *self.shape))
-        self._dw, self._area = normal[0] * self._h**0.5, normal[1] * (self._h / 12) ** 0.5
-        start = np.zeros((1, *self.shape))
-        self._w = np.concatenate([start, self._dw.cumsum(0)])
-        whole_areas = self._h * (self._w[:-1] + self._dw / 2 + self._area)
-        self._integral = np.concatenate([start, whole_areas.cumsum(0)])
+        # at the ends of the intervals W and its integral from t0, and of each interval H
+        dw, self._area = self._normal(0, 0, (2, self.steps, *self.shape))
+        dw *= self._h**0.5
+        self._area *= (self._h / 12) ** 0.5
+        self._w = _summed(dw)
+        self._integral = _summed(self._h * (self._w[:-1] + dw / 2 + self._area))
 
     def __call__(self, s, t, return_U=False):
         """W(t) − W(s), shaped `shape`; with `return_U` also the area U = ∫_s^t (W(r) − W(s)) dr. torchsde's call."""
@@ -91,7 +94,7 @@ class BrownianPath:
 
     def _given(self, values, like):
         where, dtype = (self.device, self.dtype) if like is None else (like.device, like.dtype)
-        return torch.from_numpy(values).to(where, dtype)
+        return torch.from_numpy(values).to(dtype).to(where)  # in this order: not every device has float64
 
     def _read(self, times):
         """The times, W there, and its integral from t0."""
@@ -111,7 +114,8 @@ class BrownianPath:
             if x > interval:
                 inside.setdefault(interval, []).append((k, float(x - interval)))
         for interval, wanted in inside.items():
-            known = self._w[interval], self._integral[interval], self._dw[interval], self._area[interval]
+            start, end = self._w[interval : interval + 2]
+            known = start, self._integral[interval], end - start, self._area[interval]
             self._descend(0, interval, self._h, *known, wanted, w, integral)
         return times, w, integral
 
@@ -142,6 +146,11 @@ class BrownianPath:
         """Standard normal numbers that belong to one interval of one level: a counter is what makes them its own."""
         numbers = np.random.Philox(key=[self.seed, 0], counter=[0, 0, index, level])
         return np.random.Generator(numbers).standard_normal(shape)
+
+
+def _summed(steps):
+    """0, and the sums of the first, the first two, … steps."""
+    return np.concatenate([np.zeros_like(steps[:1]), steps.cumsum(0)])
 
 
 def on_the_cpu(generator):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -51,6 +52,10 @@ def sdeint(sde, y0, ts, *, method="euler", dt=1e-2, bm=None, seed=None):
         TypeError, ValueError: The call is malformed; the text names the argument, what was given and what is allowed.
         NonFiniteStateError: The state became infinite or not-a-number; the text names time, step size and method.
 
+    It differs from torchsde where that sets a trap: times are Python floats, so that float32 `ts` cost nothing; steps
+    land on `ts`, where torchsde interpolates; "milstein" with scalar noise is of order 1 for every g, where torchsde's
+    wants the Jacobian of g to be symmetric.
+
     Sources: Kloeden and Platen 1992, Numerical solution of stochastic differential equations, 10.2, 10.3 (euler,
     milstein); Rößler 2010, SIAM J. Numer. Anal. 48, 922–952 (srk); Li et al. 2020 (arXiv 2001.01328) for the interface.
     """
@@ -73,7 +78,8 @@ def sdeint(sde, y0, ts, *, method="euler", dt=1e-2, bm=None, seed=None):
         raise ValueError("seed must be None where bm is given: the path has its own")
     else:
         _check_covers(bm, times)
-        noise = partial(_read, bm, shape, y0, steps, scheme.area)
+        ends = [*(step.start for step in steps), times[-1]]
+        noise = partial(_read, bm, shape, y0, ends, scheme.area)
         states = _walk(scheme, sde, y0, steps, clocks, noise())
     # what is non-finite once stays so: one look at the end is enough
     if not torch.isfinite(states[-1]).all():
@@ -125,19 +131,18 @@ def _drawn(shape, like, steps: list[Step], area, generator) -> Iterator[tuple[Te
         yield from zip(dw.to(like.device).unbind(), areas or [None] * len(part), strict=True)
 
 
-def _read(bm, shape, like, steps: list[Step], area) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """The same, from a path."""
+def _read(bm, shape, like, ends: list[float], area) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """The same, from a path; `ends` are the times between the steps, and the first and the last."""
     if isinstance(bm, BrownianPath):
-        ends = [*(step.start for step in steps), steps[-1].start + steps[-1].h]
         count = max(1, CHUNK // max(1, math.prod(shape) * (1 + area)))
-        for first in range(0, len(steps), count):
+        for first in range(0, len(ends) - 1, count):
             found = bm.increments(ends[first : first + count + 1], return_U=area, like=like)
             yield from zip(*found, strict=True) if area else ((dw, None) for dw in found.unbind())
         return
-    for start, h, _ in steps:
-        found = bm(start, start + h, return_U=True) if area else (bm(start, start + h), None)
-        if tuple(found[0].shape) != tuple(shape):
-            raise ValueError(f"bm must return increments of shape {tuple(shape)}; got {tuple(found[0].shape)}")
+    for start, end in pairwise(ends):
+        found = bm(start, end, return_U=True) if area else (bm(start, end), None)
+        if found[0].shape != shape:
+            raise ValueError(f"bm must return increments of shape {shape}; got {tuple(found[0].shape)}")
         yield found
 
 
