@@ -94,7 +94,7 @@ def check(key: str, entry: Entry) -> None:
         if value is not None and not pattern.fullmatch(value):
             raise BibliographyError(f"{key}: {field} is {value!r}, and should look like {example}")
     surname = "".join(entry.persons["author"][0].prelast_names + entry.persons["author"][0].last_names)
-    stem = _ascii(str(Text.from_latex(surname))) + entry.fields["year"]
+    stem = letters(str(Text.from_latex(surname))) + entry.fields["year"]
     if not re.fullmatch(rf"{stem}[a-z]?", key):
         raise BibliographyError(f"{key}: the key should be {stem}, the first author's surname and the year")
 
@@ -107,7 +107,7 @@ def _plain(latex: str) -> str:
     return re.sub(r"([\\`*_\[\]$<])", r"\\\1", str(Text.from_latex(latex)))
 
 
-def _ascii(name: str) -> str:
+def letters(name: str) -> str:
     """A name as it stands in a key: "Nørsett" as norsett, "De Brouwer" as debrouwer."""
     return re.sub(r"[^a-z]", "", unicodedata.normalize("NFKD", name.lower().translate(LETTERS)))
 

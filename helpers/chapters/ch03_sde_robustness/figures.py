@@ -133,15 +133,19 @@ def dropout_as_noise(fig):
         ax.plot([], [], ls="", marker="o", ms=4, alpha=0.35, mec="none", color=colour)[0]
         for ax, colour in zip(panels, colours, strict=True)
     ]
-    crosses = [ax.plot([], [], ls="", marker="x", ms=11, mew=2.5, color=style.BLACK)[0] for ax in panels]
+    crosses = [
+        ax.plot([], [], ls="", marker="x", ms=11, mew=2.5, color=style.BLACK, label="network, no layer left out")[0]
+        for ax in panels
+    ]
     way = _way()
     for ax in panels:
-        ax.plot(*way.T, color=style.GREY, lw=2, zorder=0)
-        ax.plot(*way[0], marker="s", color=style.BLACK, ms=7, ls="")
+        ax.plot(*way[0], marker="s", color=style.BLACK, ms=7, ls="", label="input")
+        ax.plot(*way.T, color=style.GREY, lw=2, zorder=0, label="flow, in twice the time")
         ax.set(xlabel="feature 1")
     middle, reach = way.mean(0), 2.6
     left.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] - reach, middle[1] + reach))
     left.set_ylabel("feature 2")
+    left.legend(loc="lower left", fontsize=11)
     titles = [ax.set_title(" ") for ax in panels]
 
     def update(depth, survival, per_feature):
