@@ -1,4 +1,4 @@
-"""The pictures of chapter 03: what they draw is what the theory says, and their text alternatives say what they show."""
+"""The pictures of chapter 03: they draw what the theory says, and their text alternatives say what they show."""
 
 import re
 
@@ -45,7 +45,9 @@ def test_a_path_in_words():
     assert f"equation {np.exp(0.5 + 0.32):.2f}" in other
 
 
-@pytest.mark.parametrize(("a", "sigma", "words"), [(1, 0.8, "grows grows"), (1, 2, "dies grows"), (-0.5, 0, "dies dies")])
+@pytest.mark.parametrize(
+    ("a", "sigma", "words"), [(1, 0.8, "grows grows"), (1, 2, "dies grows"), (-0.5, 0, "dies dies")]
+)
 def test_what_noise_does_to_growth(a, sigma, words):
     told = figures.describe_fates(a=a, sigma=sigma)
     assert re.findall(r"dies|stays|grows", told) == words.split()
@@ -64,7 +66,9 @@ def test_dropout_and_its_equation_spread_alike_and_fade():
         deep, limit, _ = dynamics.clouds(64, 0.5, per_feature)
         shallow, _, _ = dynamics.clouds(8, 0.5, per_feature)
         assert deep.var(0).sum() == pytest.approx(limit.var(0).sum(), rel=0.25)
-        assert 4 < shallow.var(0).sum() / deep.var(0).sum() < 16, "eight times as many layers, an eighth of the variance"
+        assert 4 < shallow.var(0).sum() / deep.var(0).sum() < 16, (
+            "eight times as many layers, an eighth of the variance"
+        )
 
 
 def test_a_cloud_in_words():

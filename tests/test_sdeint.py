@@ -511,7 +511,9 @@ def test_what_cannot_be_meant_is_one_clear_exception(change, error, words):
         sdeint(call.pop("sde"), call.pop("y0"), call.pop("ts"), **call)
 
 
-@pytest.mark.parametrize("source", [{"seed": 0}, {"bm": BrownianPath(0.0, 1.0, (3, 2))}, {}], ids=["seed", "bm", "neither"])
+@pytest.mark.parametrize(
+    "source", [{"seed": 0}, {"bm": BrownianPath(0.0, 1.0, (3, 2))}, {}], ids=["seed", "bm", "neither"]
+)
 def test_a_state_that_blows_up_is_named_with_time_step_and_method(source):
     sde = SDE(lambda t, y: y / torch.where(t < 0.5, 1.0, 0.0), lambda t, y: 0.1 * y)
     words = "in the step from t = 0.5 with step size 0.25, method 'euler'"
