@@ -10,7 +10,7 @@ from helpers.training import start
 
 from . import record
 
-TABLES = ("robustness", "gradient_masking", "pixel_digits", "noise")
+TABLES = ("robustness", "gradient_masking", "pixel_digits", "noise", "pde_cnns")
 
 
 def main(arguments: list[str] | None = None) -> int:
