@@ -123,13 +123,25 @@ def test_the_norm_of_zero_is_zero():
     assert torch.equal(block(x), x)
 
 
-def test_the_running_norm_follows_the_weights_and_the_size(boundary):
-    force = SymmetricConv2d(3, 3, boundary=boundary)
-    for size in ((8, 8), (8, 8), (8, 8), (8, 8), (5, 7), (6, 6), (6, 6)):
+@pytest.mark.parametrize("change", [0.2, 5.0])
+def test_the_running_norm_follows_the_weights_and_the_size(boundary, change):
+    force = SymmetricConv2d(2, 3, boundary=boundary)
+    for size in [(8, 8)] * 12 + [(5, 7)] + [(6, 6)] * 3:
         with torch.no_grad():
-            force.kernel.copy_(torch.randn_like(force.kernel))
-        truth = torch.linalg.svdvals(dense(force.apply_K, 3, *size))[0].item()
+            force.kernel.add_(change * force.kernel.abs().mean() * torch.randn_like(force.kernel))
+        truth = torch.linalg.svdvals(dense(force.apply_K, 2, *size))[0].item()
         assert 0.99 * truth < force.running_norm(size) <= truth * (1 + 1e-12)
+
+
+def test_the_running_norm_survives_weights_that_are_no_numbers():
+    force = SymmetricConv2d(2)
+    good, size = force.kernel.detach().clone(), (5, 5)
+    for bad in (math.nan, 0.0):
+        with torch.no_grad():
+            force.kernel.fill_(bad)
+            force.running_norm(size)
+            force.kernel.copy_(good)
+        assert force.running_norm(size) == pytest.approx(force.norm(size), rel=1e-3)
 
 
 # --- kernels as differential operators ------------------------------------------------------------------
