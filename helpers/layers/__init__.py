@@ -1,17 +1,20 @@
 """Networks whose forward pass is a numerical scheme or the solution of a differential equation.
 
-Every layer is a `torch.nn.Module` on states of shape (..., features) and works in the dtype and on the device
-of its input and its parameters. A vector field is a module called as field(t, x), with t a float or a 0-d
-tensor.
+Every layer is a `torch.nn.Module` on states of shape (..., features), or (batch, channels, rows, columns) for
+those with convolutions, and works in the dtype and on the device of its input and its parameters. A vector field
+is a module called as field(t, x), with t a float or a 0-d tensor.
 """
 
 from .antisymmetric import AntisymmetricField, AntisymmetricLinear, AntisymmetricRNNCell
 from .certificate import certified_accuracy, certified_radius
 from .convex_potential import ConvexPotentialLayer, power_iteration, spectral_norm
+from .convolution import conv, conv_transpose, operator_norm
+from .differential_conv import DifferentialConv2d, kernel_from_operators, operator_basis, operators_from_kernel
 from .hamiltonian import HamiltonianBlock
 from .implicit_euler import ImplicitEulerBlock
 from .multistep import LMResNet
 from .ode_block import AugmentedODEBlock, ODEBlock
+from .pde_blocks import HamiltonianConvBlock, HyperbolicBlock, ParabolicBlock, SymmetricConv2d
 from .polynet import PolyNetBlock
 from .residual_stack import ResidualStack
 from .reversible import ReversibleBlock
@@ -25,20 +28,31 @@ __all__ = [
     "AntisymmetricRNNCell",
     "AugmentedODEBlock",
     "ConvexPotentialLayer",
+    "DifferentialConv2d",
     "FunctionField",
     "HamiltonianBlock",
+    "HamiltonianConvBlock",
+    "HyperbolicBlock",
     "ImplicitEulerBlock",
     "LMResNet",
     "MLPField",
     "ODEBlock",
+    "ParabolicBlock",
     "PolyNetBlock",
     "ResidualStack",
     "ReversibleBlock",
     "SDEBlock",
     "SDENet",
     "StochasticDepth",
+    "SymmetricConv2d",
     "certified_accuracy",
     "certified_radius",
+    "conv",
+    "conv_transpose",
+    "kernel_from_operators",
+    "operator_basis",
+    "operator_norm",
+    "operators_from_kernel",
     "power_iteration",
     "spectral_norm",
 ]
