@@ -8,10 +8,12 @@ tensor.
 from .antisymmetric import AntisymmetricField, AntisymmetricLinear, AntisymmetricRNNCell
 from .certificate import certified_accuracy, certified_radius
 from .convex_potential import ConvexPotentialLayer, power_iteration, spectral_norm
+from .graph_diffusion import GraphDiffusion
 from .hamiltonian import HamiltonianBlock
 from .implicit_euler import ImplicitEulerBlock
 from .multistep import LMResNet
 from .ode_block import AugmentedODEBlock, ODEBlock
+from .perona_malik import PeronaMalik
 from .polynet import PolyNetBlock
 from .residual_stack import ResidualStack
 from .reversible import ReversibleBlock
@@ -26,11 +28,13 @@ __all__ = [
     "AugmentedODEBlock",
     "ConvexPotentialLayer",
     "FunctionField",
+    "GraphDiffusion",
     "HamiltonianBlock",
     "ImplicitEulerBlock",
     "LMResNet",
     "MLPField",
     "ODEBlock",
+    "PeronaMalik",
     "PolyNetBlock",
     "ResidualStack",
     "ReversibleBlock",
