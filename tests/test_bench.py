@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bench import __main__ as command
-from bench import backward, forward, implicit, memory, peers, remote, report, stochastic, timing
+from bench import backward, forward, images, implicit, memory, peers, remote, report, stochastic, timing
 from bench.fields import STEPS, VanDerPol, fields, stiff_fields
 
 HERE = {"helpers", "torchdiffeq"}
@@ -233,6 +233,27 @@ def test_the_bare_run_is_one_drift_one_diffusion_and_one_draw_a_step():
     for _ in range(stochastic.STEPS):
         torch.randn(2, 2)
     assert torch.equal(torch.get_rng_state(), drawn)
+
+
+# --- images -------------------------------------------------------------------------------------------------------
+
+
+def test_both_diffusions_are_measured_and_scipy_solves_the_same_heat_equation(monkeypatch):
+    monkeypatch.setattr(images, "interleaved", untimed)
+    rows = images.table("cpu").rows
+    assert [row[0] for row in rows] == ["heat", "heat", "Perona–Malik"] and all(row[-1] == 1 for row in rows)
+    x = torch.rand(64, 64)
+    found = images.runs(x)
+    ours, theirs = found["heat", "helpers"](), torch.from_numpy(found["heat", "scipy gaussian_filter"]())
+    # steps of 0.2 and pixels of 1 are not yet the limit; what is left of the noise is far more
+    assert (ours - theirs).abs().max() < 1e-3 < 0.1 * theirs.std()
+
+
+def test_the_bare_images_are_one_convolution_a_step(monkeypatch):
+    calls = []
+    monkeypatch.setattr(images.F, "conv2d", lambda x, kernel, padding: calls.append((x.shape, kernel.shape, padding)))
+    images.bare(torch.rand(8, 9))()
+    assert calls == [((1, 1, 8, 9), (1, 1, 3, 3), 1)] * images.STEPS
 
 
 # --- the report ---------------------------------------------------------------------------------------------------

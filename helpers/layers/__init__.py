@@ -10,11 +10,13 @@ from .certificate import certified_accuracy, certified_radius
 from .convex_potential import ConvexPotentialLayer, power_iteration, spectral_norm
 from .convolution import conv, conv_transpose, operator_norm
 from .differential_conv import DifferentialConv2d, kernel_from_operators, operator_basis, operators_from_kernel
+from .graph_diffusion import GraphDiffusion
 from .hamiltonian import HamiltonianBlock
 from .implicit_euler import ImplicitEulerBlock
 from .multistep import LMResNet
 from .ode_block import AugmentedODEBlock, ODEBlock
 from .pde_blocks import HamiltonianConvBlock, HyperbolicBlock, ParabolicBlock, SymmetricConv2d
+from .perona_malik import PeronaMalik
 from .polynet import PolyNetBlock
 from .residual_stack import ResidualStack
 from .reversible import ReversibleBlock
@@ -30,6 +32,7 @@ __all__ = [
     "ConvexPotentialLayer",
     "DifferentialConv2d",
     "FunctionField",
+    "GraphDiffusion",
     "HamiltonianBlock",
     "HamiltonianConvBlock",
     "HyperbolicBlock",
@@ -38,6 +41,7 @@ __all__ = [
     "MLPField",
     "ODEBlock",
     "ParabolicBlock",
+    "PeronaMalik",
     "PolyNetBlock",
     "ResidualStack",
     "ReversibleBlock",
