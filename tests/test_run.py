@@ -532,7 +532,9 @@ def interrupt(script):
 def test_ctrl_c_lets_a_task_end_by_itself_and_shows_no_traceback():
     command = (
         "import time\n"
-        "try: print('started', flush=True); time.sleep(60)\n"
+        "try:\n"
+        "    print('started', flush=True)\n"
+        "    while True: time.sleep(0.01)\n"  # a signal just before one long sleep would wait for its end
         "except KeyboardInterrupt: time.sleep(0.5); print('ended by itself', flush=True)\n"
     )
     status, out, err = interrupt(
@@ -551,7 +553,8 @@ def test_ctrl_c_asks_a_server_to_stop_and_is_no_failure():
         "import signal, sys, time\n"
         "def stop(*_): print('shut down', flush=True); sys.exit(3)\n"
         "signal.signal(signal.SIGTERM, stop)\n"
-        "print('started', flush=True); time.sleep(60)\n"
+        "print('started', flush=True)\n"
+        "while True: time.sleep(0.01)\n"
     )
     status, out, err = interrupt(
         f"import sys\nfrom tools.process import serve\nsys.exit(serve([sys.executable, '-c', {server!r}]))\n"

@@ -70,8 +70,12 @@ def serve(command: Sequence[str | Path]) -> int:
     started.append(child)
     if told:
         child.terminate()
-    status = child.wait()
-    return 0 if told else status
+    while True:  # not one long wait: a signal that comes just before it would be seen at its end only
+        try:
+            status = child.wait(timeout=1)
+            return 0 if told else status
+        except subprocess.TimeoutExpired:
+            continue
 
 
 def notebook_environment(**changes: str) -> dict[str, str]:
