@@ -521,6 +521,7 @@ def interrupt(script):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores Ctrl-C
     )
     assert child.stdout.readline() == "started\n"
     os.killpg(child.pid, signal.SIGINT)
