@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from experiments import __main__ as experiments
-from experiments import gradient_masking, noise, pixel_digits, record, robustness
+from experiments import gradient_masking, noise, pde_cnns, pixel_digits, record, robustness
 from helpers.data import digits
 from helpers.layers import FunctionField, ODEBlock, certified_radius
 from helpers.training import accuracy
@@ -59,6 +59,7 @@ def test_the_tables_have_the_rows_of_the_scripts():
     assert list(rows("robustness")) == list(robustness.ROWS)
     assert list(rows("pixel_digits")) == list(pixel_digits.CELLS)
     assert list(rows("noise")) == list(noise.ROWS)
+    assert list(rows("pde_cnns")) == list(pde_cnns.ROWS)
     assert list(rows("gradient_masking")) == [f"T = {horizon:g}" for horizon in gradient_masking.HORIZONS]
 
 
@@ -75,6 +76,22 @@ def test_a_noisy_row_measured_again(row):
     stored, found = rows("noise")[row], noise.measure(row, seed=0)[0]
     for key in ("clean", "attacked"):
         assert found[key] == pytest.approx(stored[key][0], abs=2 * TOLERANCE), key
+
+
+@pytest.mark.parametrize("row", ["parabolic, step within its limit", "Hamiltonian"])
+def test_a_convolutional_row_measured_again(row):
+    stored, found = rows("pde_cnns")[row], pde_cnns.measure(row, seed=0)
+    assert set(found) == {key for key, values in stored.items() if isinstance(values, list) and key != "seeds"}
+    for key in ("clean", "noise"):
+        assert found[key] == pytest.approx(stored[key][0], abs=2 * TOLERANCE), key
+    for key in ("gain", "step over limit"):
+        assert found[key] == pytest.approx(stored[key][0], rel=0.02), key
+
+
+def test_structure_saves_weights_and_the_linear_classifier_has_fewest():
+    weights = {row: values["parameters"] for row, values in rows("pde_cnns").items()}
+    assert weights["linear classifier"] == 650 and weights["Hamiltonian"] < weights["hyperbolic"] < weights["ResNet"]
+    assert weights["parabolic"] == weights["parabolic, step within its limit"] == weights["hyperbolic"]
 
 
 def test_the_amounts_of_noise_were_chosen_on_held_out_digits():
