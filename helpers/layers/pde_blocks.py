@@ -225,7 +225,7 @@ class HyperbolicBlock(_Block):
     (Ruthotto & Haber 2018, arXiv 1804.04272, the second-order CNN.)
 
     Args:
-        channels, hidden, step, limit, activation, boundary, kernel_size: As for `ParabolicBlock`, with `step_limit` = 2/‖K‖.
+        channels, hidden, step, limit, activation, boundary, kernel_size: As for `ParabolicBlock`; `step_limit`: 2/‖K‖.
 
     Attributes:
         force: The `SymmetricConv2d`.
@@ -274,7 +274,7 @@ class HamiltonianConvBlock(_Block):
     Args:
         channels: Of y and z together, an even number.
         hidden: Channels of K₁ z and of K₂ y; None means channels / 2.
-        step, limit, activation, boundary, kernel_size: As for `ParabolicBlock`, with `step_limit` = 2/(‖K₁‖ ‖K₂‖).
+        step, limit, activation, boundary, kernel_size: As for `ParabolicBlock`; `step_limit`: 2/(‖K₁‖ ‖K₂‖).
 
     Attributes:
         first, second: The `SymmetricConv2d` with K₁ and the one with K₂.
