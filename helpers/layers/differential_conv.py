@@ -77,7 +77,7 @@ class DifferentialConv2d(nn.Module):
         in_channels, out_channels: Channels.
         spacing: δ, the distance of neighbouring pixels, in the unit of x and y.
         orders: The pairs (i, j) that β may be non-zero for, each of 0, 1 or 2; None means all nine. [(0, 2), (2, 0)]
-            leaves a diffusion.
+            leaves −∂xx and −∂yy.
         boundary: How an image continues: "zeros", "replicate" or "circular".
 
     Attributes:

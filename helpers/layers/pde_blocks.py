@@ -20,8 +20,8 @@ class SymmetricConv2d(nn.Module):
     """F(x) = Kᵀ σ(K x + b): with σ non-decreasing, the gradient of the convex function Σ s(K x + b), s' = σ.
 
     Its Jacobian Kᵀ diag(σ') K is symmetric and positive semi-definite, and ‖K‖²-Lipschitz when σ has slopes in [0, 1].
-    (Ruthotto & Haber 2018, arXiv 1804.04272, equation 6, but for the normalisation that they put in front of σ: what
-    is proved here needs none.)
+    (Ruthotto & Haber 2018, arXiv 1804.04272, but for the normalisation that they put in front of σ: what is proved
+    here needs none.)
 
     Args:
         channels: Of x.
@@ -81,9 +81,9 @@ class SymmetricConv2d(nn.Module):
     def running_norm(self, size: tuple[int, int], iterations: int = 20) -> float:
         """‖K‖₂ from below, going on where the last call for this size stopped: for weights that change a little.
 
-        The power method, in portions of `iterations`, until one of them raises the result by less than .1 %, at most 10.
-        The old direction alone could miss what the weights have become: on periodic images it is a wave, and the
-        power method never leaves its wave number. So a random start always runs beside it.
+        The power method, in at most ten portions of `iterations`, until one raises the result by less than .1 %. The
+        old direction alone could miss what the weights have become: on periodic images it is a wave, and the power
+        method never leaves its wave number. So a random start always runs beside it.
         """
         x, axes = self._start(size), (1, 2, 3)
         if self.direction is not None and self.direction.shape == x.shape:
@@ -188,7 +188,7 @@ class ParabolicBlock(_Block):
         channels, hidden: As for `SymmetricConv2d`.
         step: h, the unit of the time t.
         limit: "ignore", "raise" or "shorten".
-        **symmetric: activation, boundary and kernel_size, as for `SymmetricConv2d`.
+        activation, boundary, kernel_size: As for `SymmetricConv2d`.
 
     Attributes:
         force: The `SymmetricConv2d`.
@@ -225,7 +225,7 @@ class HyperbolicBlock(_Block):
     (Ruthotto & Haber 2018, arXiv 1804.04272, the second-order CNN.)
 
     Args:
-        channels, hidden, step, limit, **symmetric: As for `ParabolicBlock`, with `step_limit` = 2/‖K‖.
+        channels, hidden, step, limit, activation, boundary, kernel_size: As for `ParabolicBlock`; `step_limit`: 2/‖K‖.
 
     Attributes:
         force: The `SymmetricConv2d`.
@@ -274,7 +274,7 @@ class HamiltonianConvBlock(_Block):
     Args:
         channels: Of y and z together, an even number.
         hidden: Channels of K₁ z and of K₂ y; None means channels / 2.
-        step, limit, **symmetric: As for `ParabolicBlock`, with `step_limit` = 2/(‖K₁‖ ‖K₂‖).
+        step, limit, activation, boundary, kernel_size: As for `ParabolicBlock`; `step_limit`: 2/(‖K₁‖ ‖K₂‖).
 
     Attributes:
         first, second: The `SymmetricConv2d` with K₁ and the one with K₂.
