@@ -1,7 +1,8 @@
 """Convolutional networks as heat and as waves, beside a residual network and a linear classifier, at equal training.
 
-All networks: digits, pixels / 16 in [0, 1], 8 × 8; an opening convolution to 8 channels, three untied blocks of one kind
-with h = 0.5 and tanh, the mean over 2 × 2 pixels, a linear classifier. Nothing was tuned: one set of numbers for all.
+All networks: digits, pixels / 16 in [0, 1], 8 × 8; an opening convolution to 8 channels, three untied blocks of one
+kind with h = 0.5 and tanh, the mean over 2 × 2 pixels, a linear classifier. Nothing was tuned: one set of numbers for
+all.
 
 A row has the accuracy, the accuracy with noise on the pixels, by what the blocks stretch small random perturbations at
 most (sampled, a lower bound), and the largest ratio of a block's step to its limit after training.

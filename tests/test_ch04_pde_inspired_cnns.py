@@ -53,7 +53,7 @@ def test_the_wave_is_that_of_d_alembert_at_courant_number_1_and_explodes_beyond(
 def test_a_photograph_in_words(image, better):
     *_, here, verdict = figures.image_flow(Figure())(image=image, equation="pm", contrast=0.1, steps=16)
     told = figures.describe_flow(image=image, equation="pm", contrast=0.1, steps=16)
-    lead = re.search(r"best of Perona–Malik (\S+) dB", verdict.get_text())[1]
+    lead = re.search(r"at its best: (\S+) dB", verdict.get_text())[1]
     assert told.endswith(f"{lead}.") and (lead[0] == "+") == better
     assert f"{here.get_ydata()[0]:.1f} dB" in told and here.get_xdata()[0] == pytest.approx(1.6)
 

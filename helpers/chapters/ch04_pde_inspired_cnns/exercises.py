@@ -160,7 +160,9 @@ EXERCISES = [
             "h ≤ 2/‖K‖, as for the five-point one. Which wave does K stretch most?",
             "On a periodic image the waves e^{i(ax + by)} are eigenvectors; try a = π with b = 0, and a = b = π.",
         ),
-        check=same_number(tol=0.005, message="Half again as long as for five points; its maximum principle ends at 0.3."),
+        check=same_number(
+            tol=0.005, message="Half again as long as with five; the maximum principle ends at 0.3."
+        ),
         solution=0.375,
         wrong={
             "This is the limit of the five-point Laplacian.": 0.25,
@@ -173,7 +175,7 @@ EXERCISES = [
         "A step of Perona and Malik",
         level="derive",
         hints=(
-            "Between two neighbours flows φ(s) = s/(1 + (s/K)²), with s their difference: one gains what the other loses.",
+            "Between neighbours flows φ(s) = s/(1 + (s/K)²), s their difference: one gains what the other loses.",
             "Compute all differences across, `x[:, 1:] - x[:, :-1]`, their flux, and add it on one side, subtract it "
             "on the other; the same downwards. Nothing flows over the border.",
         ),
@@ -229,7 +231,7 @@ EXERCISES = [
         check=same_function(_graphs, message="λ ≤ 2 for every graph, so τ = 1 is always safe."),
         solution=_step,
         wrong={
-            "This is the Laplacian D − A without the degrees taken out: its eigenvalues grow with the degree.": _combinatorial,
+            "This is the Laplacian D − A, degrees and all: its eigenvalues grow with them.": _combinatorial,
             "|1 − τλ| ≤ 1 allows negative factors down to −1.": _half,
         },
     ),

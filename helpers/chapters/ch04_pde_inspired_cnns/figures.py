@@ -79,8 +79,9 @@ def describe_dial(b1, b2, b3, h):
     end = np.abs(dynamics.after_layers(weights, h, DIAL_LAYERS)).max()
     size = f"{end:.2f}" if end < 100 else "beyond the picture"
     return (
-        f"The kernel {', '.join(f'{w:.2f}' for w in weights)} with h = {h:g}: {_gain(factor)}; slow waves are multiplied "
-        f"by {factor[0]:.2f}, the fastest by {factor[-1]:.2f}. After {DIAL_LAYERS} layers the largest value is {size}."
+        f"The kernel {', '.join(f'{w:.2f}' for w in weights)} with h = {h:g}: {_gain(factor)}; slow waves are "
+        f"multiplied by {factor[0]:.2f}, the fastest by {factor[-1]:.2f}. "
+        f"After {DIAL_LAYERS} layers the largest value is {size}."
     )
 
 
@@ -119,7 +120,7 @@ def describe_wave(courant, layer):
     """Text alternative of `wave`."""
     states = dynamics.wave(courant)
     return (
-        f"A bump at rest under {LAYERS} wave layers of Courant number {courant:g}: it splits into two halves that run "
+        f"A bump at rest under {LAYERS} wave layers of Courant number {courant:g}: its two halves run "
         f"apart. The largest |x| is {_size(states[layer])} at layer {layer} and {_size(states[-1])} at the last: "
         f"{'it explodes' if np.abs(states[-1]).max() > 2 else 'bounded'}."
     )
@@ -153,7 +154,7 @@ def image_flow(fig):
         heat.set_ydata(curves["heat"][1])
         pm.set_ydata(curves["pm"][1])
         here.set_data([steps * STEP], [quality[steps]])
-        verdict.set_text(f"best of Perona–Malik {_lead(curves)} dB")
+        verdict.set_text(f"Perona–Malik at its best: {_lead(curves)} dB")
         return [before, after, title, heat, pm, here, verdict]
 
     return update
@@ -169,8 +170,9 @@ def describe_flow(image, equation, contrast, steps):
     quality = curves[equation][1]
     return (
         f"The photograph {IMAGES[image]} with noise, {quality[0]:.1f} dB; after the time {steps * STEP:.1f} of "
-        f"{EQUATIONS[equation]} {quality[steps]:.1f} dB. At their best times heat reaches {curves['heat'][1].max():.1f} "
-        f"and Perona–Malik with K = {contrast:g} {curves['pm'][1].max():.1f} dB, {_lead(curves)}."
+        f"{EQUATIONS[equation]} {quality[steps]:.1f} dB. At their best times heat reaches "
+        f"{curves['heat'][1].max():.1f} and Perona–Malik with K = {contrast:g} {curves['pm'][1].max():.1f} dB, "
+        f"{_lead(curves)}."
     )
 
 
@@ -181,11 +183,11 @@ def denoised(pictures, quality):
         pictures: Title → grey values in [0, 1], (rows, columns).
         quality: Title → PSNR in dB, for those that have one.
     """
-    figure, axes = plt.subplots(1, len(pictures), figsize=(2.9 * len(pictures), 3.3))
+    figure, axes = plt.subplots(1, len(pictures), figsize=(2.5 * len(pictures), 2.9))
     for ax, (title, picture) in zip(axes, pictures.items(), strict=True):
         ax.imshow(np.clip(picture, 0, 1), cmap="gray", vmin=0, vmax=1)
         _blank(ax)
-        ax.set_title(title + (f"\n{quality[title]:.1f} dB" if title in quality else "\n"), fontsize=12)
+        ax.set_title(title + (f": {quality[title]:.1f} dB" if title in quality else ""), fontsize=12)
     told = ", ".join(f"{title} {value:.1f} dB" for title, value in quality.items())
     return figure, f"The photograph of a cameraman, {len(pictures)} times. {told}."
 
