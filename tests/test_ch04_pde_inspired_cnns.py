@@ -70,7 +70,7 @@ def test_versions_of_a_photograph_in_words():
 
 def test_patterns_live_and_die():
     assert dynamics.gray_scott("nothing")[-1].max() < 0.01
-    for pattern in ("spots", "stripes", "labyrinth"):
+    for pattern in ("spots", "maze", "holes"):
         first, *_, last = dynamics.gray_scott(pattern)
         assert np.isfinite(last).all() and 0.2 < last.max() < 1 and (last > 0.1).mean() > (first > 0.1).mean()
     *_, here = figures.gray_scott(Figure())(pattern="spots", frame=4)

@@ -84,7 +84,7 @@ def wave(courant: float) -> np.ndarray:
     return np.array(states)
 
 
-PATTERNS = {"spots": (0.030, 0.062), "stripes": (0.040, 0.060), "labyrinth": (0.029, 0.057), "nothing": (0.060, 0.066)}
+PATTERNS = {"spots": (0.030, 0.062), "maze": (0.029, 0.057), "holes": (0.039, 0.058), "nothing": (0.060, 0.068)}
 
 
 @cache

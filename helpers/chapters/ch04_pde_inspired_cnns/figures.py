@@ -204,7 +204,7 @@ def gray_scott(fig):
     layers = FRAME * np.arange(dynamics.FRAMES)
     (spread,) = right.plot(layers, layers * 0.0, color=style.NETWORK, lw=2.5)
     (here,) = right.plot([], [], ls="", marker="o", ms=9, color=style.BLACK)
-    right.set(xlabel="layers", ylabel="share of the image with v > 0.1", ylim=(-0.02, 0.8), xlim=(0, layers[-1]))
+    right.set(xlabel="layers", ylabel="share of the image with v > 0.1", ylim=(-0.03, 1.03), xlim=(0, layers[-1]))
 
     def update(pattern, frame):
         frames = dynamics.gray_scott(pattern)
