@@ -61,17 +61,3 @@ def velocity(name: str, field: nn.Module, t: float | Tensor, x: Tensor) -> Tenso
     if value.shape != x.shape:
         raise ValueError(f"{name} must keep the state's shape {tuple(x.shape)}; got {tuple(value.shape)}")
     return value
-
-
-def one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
-    """`value` when it is one of the words that are allowed."""
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {value!r}")
-    return value
-
-
-def images(name: str, x: Tensor, channels: int, smallest: int) -> None:
-    """Refuse what is no batch of images with these channels, or has sides that a stencil does not fit on."""
-    if x.ndim != 4 or x.shape[1] != channels or min(x.shape[-2:]) < smallest:
-        shape = f"(batch, {channels}, rows, columns)"
-        raise ValueError(f"{name} must have the shape {shape}, no side below {smallest}; got {tuple(x.shape)}")

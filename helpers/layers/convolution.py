@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from . import _checks
+from . import _checks, _images
 
 BOUNDARIES = ("zeros", "replicate", "circular")
 
@@ -38,7 +38,7 @@ def conv(x: Tensor, kernel: Tensor, boundary: str = "zeros") -> Tensor:
         ValueError: A shape or `boundary` is not as above.
     """
     width = _width(kernel, boundary)
-    _checks.images("x", x, kernel.shape[1], kernel.shape[-1])
+    _images.images("x", x, kernel.shape[1], kernel.shape[-1])
     if boundary == "zeros":
         return F.conv2d(x, kernel, padding=width)
     return F.conv2d(F.pad(x, [width] * 4, mode=boundary), kernel)
@@ -62,7 +62,7 @@ def conv_transpose(y: Tensor, kernel: Tensor, boundary: str = "zeros") -> Tensor
         ValueError: A shape or `boundary` is not as above.
     """
     width = _width(kernel, boundary)
-    _checks.images("y", y, kernel.shape[0], kernel.shape[-1])
+    _images.images("y", y, kernel.shape[0], kernel.shape[-1])
     if boundary == "zeros":
         return F.conv_transpose2d(y, kernel, padding=width)
     x = F.conv_transpose2d(y, kernel)
@@ -110,7 +110,7 @@ def towards_top(apply, transpose, x: Tensor, iterations: int, axes: tuple[int, .
 
 def _width(kernel, boundary):
     """w in k = 2w + 1, after a look at both arguments."""
-    _checks.one_of("boundary", boundary, BOUNDARIES)
+    _images.one_of("boundary", boundary, BOUNDARIES)
     if kernel.ndim != 4 or kernel.shape[2] != kernel.shape[3] or kernel.shape[2] % 2 == 0:
         raise ValueError(f"kernel must have the shape (out, in, k, k) with k odd; got {tuple(kernel.shape)}")
     return kernel.shape[-1] // 2

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from . import _checks
+from . import _checks, _images
 from .convex_potential import _same
 from .convolution import BOUNDARIES, conv, conv_transpose, operator_norm, towards_top
 
@@ -56,7 +56,7 @@ class SymmetricConv2d(nn.Module):
         if not callable(activation):
             raise TypeError(f"activation must be a function of a tensor; got {activation!r}")
         self.activation = activation
-        self.boundary = _checks.one_of("boundary", boundary, BOUNDARIES)
+        self.boundary = _images.one_of("boundary", boundary, BOUNDARIES)
         drawn = nn.Conv2d(self.channels, self.hidden, self.kernel_size)
         self.kernel, self.bias = drawn.weight, drawn.bias
         self.register_buffer("direction", None, persistent=False)  # where `running_norm` goes on
@@ -120,7 +120,7 @@ class _Block(nn.Module):
     def __init__(self, step: float, limit: str):
         super().__init__()
         self.step = _checks.positive_number("step", step)
-        self.limit = _checks.one_of("limit", limit, LIMITS)
+        self.limit = _images.one_of("limit", limit, LIMITS)
         self._known = None  # what a limit was needed for last, those kernels, and that limit
 
     def _forces(self) -> tuple[SymmetricConv2d, ...]:
@@ -313,7 +313,7 @@ class HamiltonianConvBlock(_Block):
         return torch.cat([y, z], dim=1)
 
     def _halves(self, x):
-        _checks.images("x", x, self.channels, self.first.kernel_size)
+        _images.images("x", x, self.channels, self.first.kernel_size)
         return x.chunk(2, dim=1)
 
 
