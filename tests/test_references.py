@@ -11,6 +11,7 @@ import nbformat
 import pytest
 import yaml
 
+from helpers.chapters import is_draft
 from helpers.chapters.ch00_start_here.cards import CARDS
 from tools import bibliography
 from tools.bibliography import BibliographyError, markdown
@@ -24,6 +25,7 @@ MET_IN = re.compile(r"→ (?:\[chapter (\d+)\]\(\.\./notebooks/(.+?)\)|chapter (
 REFERENCES = bibliography.SOURCE.read_text(encoding="utf-8")
 GLOSSARY = (ROOT / "book" / "glossary.md").read_text(encoding="utf-8")
 CHAPTERS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+WHOLE = [path for path in CHAPTERS if not is_draft(path)]
 
 
 def cells(path: Path) -> list[str]:
@@ -168,7 +170,7 @@ def test_a_word_names_the_chapter_that_links_it_first():
         assert met[3] is None or not list((ROOT / "notebooks").glob(f"{int(met[3]):02d}_*")), f"{word}: written by now"
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("chapter", WHOLE, ids=lambda path: path.stem)
 def test_a_term_is_linked_where_a_chapter_uses_it_first(chapter):
     """Terms of two words and more: "flow" or "order" are also words of everyday English."""
     text = "\n".join(cells(chapter)[1:])  # the opening table names what is to come
@@ -275,7 +277,7 @@ def test_the_tool_writes_the_page_or_says_why_not(tmp_path, monkeypatch, capsys)
 # --- the pages for teachers and everybody ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("chapter", WHOLE, ids=lambda path: path.stem)
 def test_a_chapter_is_on_the_pages_of_the_book_with_its_times(chapter):
     opening = cells(chapter)[0]
     lecture, lab = re.search(r"\*\*Time\*\* \| lecture (\d+) minutes, lab (\d+) minutes", opening).groups()
@@ -289,7 +291,7 @@ def test_a_chapter_is_on_the_pages_of_the_book_with_its_times(chapter):
 def test_chapters_to_come_are_announced_as_such():
     index = (ROOT / "book" / "index.md").read_text(encoding="utf-8")
     announced = {int(number) for number in re.findall(r"^\| (\d) \| .+ \| to come \|$", index, re.M)}
-    assert announced == set(range(10)) - {int(chapter.name[:2]) for chapter in CHAPTERS}
+    assert announced == set(range(10)) - {int(chapter.name[:2]) for chapter in WHOLE}
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "book").glob("*.[mb]*")), ids=lambda path: path.name)

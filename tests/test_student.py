@@ -5,6 +5,7 @@ from __future__ import annotations
 import nbformat
 import pytest
 
+from helpers.chapters import is_draft
 from tools import student
 from tools.process import ROOT
 
@@ -37,7 +38,7 @@ def test_a_copy_has_every_question_and_no_answer(path):
     solved = nbformat.read(path, as_version=4)
     answers = dict(student.answers(solved))
     exercises = student.exercises_of(solved)
-    assert answers and set(answers.values()) == set(exercises)
+    assert (answers or is_draft(path)) and set(answers.values()) == set(exercises)
 
     copy = student.student_copy(solved, path.name)
     nbformat.validate(copy)
