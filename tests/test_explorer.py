@@ -186,7 +186,7 @@ def test_bad_choice_or_toggle(make, told):
         ({"alt": ""}, "alt must be a sentence"),
         ({"look_for": ""}, "look_for must tell"),
         ({"size": (3, 0)}, "size must be"),
-        ({"size": 5}, r"size must be \(width, height\) in inches, 1 to 20 each, got 5"),
+        ({"size": 5}, r"size must be \(width, height\) in inches, 1 to 20 each; got 5"),
         ({"size": ("7", "4")}, r"size must be \(width, height\)"),
         ({"alt": "A sine of frequency {k"}, "alt must have its braces in pairs"),
         ({"alt": "A sine of frequency {k}}"}, "alt must have its braces in pairs"),

@@ -2,7 +2,9 @@
 
 Every layer is a `torch.nn.Module` on states of shape (..., features), or (batch, channels, rows, columns) for
 those with convolutions, and works in the dtype and on the device of its input and its parameters. A vector field
-is a module called as field(t, x), with t a float or a 0-d tensor.
+is a module called as field(t, x), with t a float or a 0-d tensor. The argument `field` is such a module where a
+layer has one field, and where it may have one for each of its steps (`ResidualStack`, `LMResNet`) a function that
+makes them from the number of features.
 """
 
 from .antisymmetric import AntisymmetricField, AntisymmetricLinear, AntisymmetricRNNCell

@@ -135,7 +135,7 @@ class _Expectation:
             raise ValueError(f"claim {id}: expected needs tol, how far the measured value may be from it")
         tols = _spread(id, "tol", tol, count) if how == "expected" else None
         if tols and not all(t > 0 for t in tols):
-            raise ValueError(f"claim {id}: tol must be positive, got {tol!r}")
+            raise ValueError(f"claim {id}: tol must be positive; got {tol!r}")
         return cls(how, bounds, tols)
 
     def excess(self, value: float, i: int) -> float:
@@ -187,18 +187,18 @@ def _show(verdict: str, told: str, statement: str, source: str, colour: str) -> 
 
 def _check_call(id, statement, source, kind, outcome, digits) -> None:
     if not (isinstance(id, str) and re.fullmatch(r"\d+\.\d+", id)):
-        raise ValueError(f"claim: id must be chapter and number, such as '1.3', got {id!r}")
+        raise ValueError(f"claim: id must be chapter and number, such as '1.3'; got {id!r}")
     for name, text in (("statement", statement), ("source", source)):
         if not (isinstance(text, str) and text.strip()):
-            raise ValueError(f"claim {id}: {name} must not be empty, got {text!r}")
+            raise ValueError(f"claim {id}: {name} must not be empty; got {text!r}")
         if "\n" in text:
-            raise ValueError(f"claim {id}: {name} must be one line, got {text!r}")
+            raise ValueError(f"claim {id}: {name} must be one line; got {text!r}")
     if kind not in KINDS:
-        raise ValueError(f"claim {id}: kind must be one of {', '.join(KINDS)}, got {kind!r}")
+        raise ValueError(f"claim {id}: kind must be one of {', '.join(KINDS)}; got {kind!r}")
     if outcome not in OUTCOMES:
-        raise ValueError(f"claim {id}: outcome must be one of {', '.join(OUTCOMES)}, got {outcome!r}")
+        raise ValueError(f"claim {id}: outcome must be one of {', '.join(OUTCOMES)}; got {outcome!r}")
     if digits not in range(DIGITS + 1):
-        raise ValueError(f"claim {id}: digits must be 0 to {DIGITS}, got {digits!r}")
+        raise ValueError(f"claim {id}: digits must be 0 to {DIGITS}; got {digits!r}")
 
 
 def _numbers(id: str, name: str, given) -> list:
@@ -208,13 +208,13 @@ def _numbers(id: str, name: str, given) -> list:
         return [number for entry in plain for number in _numbers(id, name, entry)]
     if isinstance(plain, int | float):
         return [plain]
-    raise ValueError(f"claim {id}: {name} must be a real number or a sequence of them, got {given!r}")
+    raise ValueError(f"claim {id}: {name} must be a real number or a sequence of them; got {given!r}")
 
 
 def _spread(id: str, name: str, given, count: int) -> list:
     numbers = _numbers(id, name, given)
     if not all(map(math.isfinite, numbers)):
-        raise ValueError(f"claim {id}: {name} must be finite, got {given!r}")
+        raise ValueError(f"claim {id}: {name} must be finite; got {given!r}")
     if len(numbers) not in (1, count):
         raise ValueError(f"claim {id}: {len(numbers)} values of {name} for {count} measured")
     return numbers * (count // len(numbers))

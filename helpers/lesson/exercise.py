@@ -47,7 +47,7 @@ class Verdict:
 
     def __post_init__(self) -> None:
         if self.kind not in ICONS:
-            raise ValueError(f"Verdict: kind must be one of {', '.join(ICONS)}, got {self.kind!r}")
+            raise ValueError(f"Verdict: kind must be one of {', '.join(ICONS)}; got {self.kind!r}")
 
     @classmethod
     def not_started(
@@ -130,17 +130,17 @@ class Exercise:
         wrong: Mapping[str, Any],
     ):
         if not (isinstance(id, str) and re.fullmatch(r"E\d+\.\d+", id)):
-            raise ValueError(f"Exercise: id must be E, chapter and number, such as 'E1.1', got {id!r}")
+            raise ValueError(f"Exercise: id must be E, chapter and number, such as 'E1.1'; got {id!r}")
         if not (isinstance(title, str) and title.strip()):
-            raise ValueError(f"Exercise {id}: title must not be empty, got {title!r}")
+            raise ValueError(f"Exercise {id}: title must not be empty; got {title!r}")
         if level not in LEVELS:
-            raise ValueError(f"Exercise {id}: level must be one of {', '.join(LEVELS)}, got {level!r}")
+            raise ValueError(f"Exercise {id}: level must be one of {', '.join(LEVELS)}; got {level!r}")
         if isinstance(hints, str) or len(hints) != 2 or not all(isinstance(h, str) and h.strip() for h in hints):
-            raise ValueError(f"Exercise {id}: hints must be two sentences, got {hints!r}")
+            raise ValueError(f"Exercise {id}: hints must be two sentences; got {hints!r}")
         if not callable(check):
-            raise ValueError(f"Exercise {id}: check must be a function of the answer and the exercise, got {check!r}")
+            raise ValueError(f"Exercise {id}: check must be a function of the answer and the exercise; got {check!r}")
         if not (isinstance(wrong, Mapping) and len(wrong) >= 2):
-            raise ValueError(f"Exercise {id}: wrong must name at least two likely mistakes, got {wrong!r}")
+            raise ValueError(f"Exercise {id}: wrong must name at least two likely mistakes; got {wrong!r}")
         self.id, self.title, self.level, self.hints = id, title, level, tuple(hints)
         self.solution, self.wrong, self._check = solution, dict(wrong), check
 

@@ -29,9 +29,9 @@ def show(figure: Figure, alt: str) -> None:
         ValueError: `alt` is empty.
     """
     if not isinstance(figure, Figure):
-        raise TypeError(f"show: figure must be a matplotlib Figure, got {figure!r}")
+        raise TypeError(f"show: figure must be a matplotlib Figure; got {figure!r}")
     if not (isinstance(alt, str) and alt.strip()):
-        raise ValueError(f"show: alt must say what the picture shows, got {alt!r}")
+        raise ValueError(f"show: alt must say what the picture shows; got {alt!r}")
     figure.set_dpi(DPI * DENSITY)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()

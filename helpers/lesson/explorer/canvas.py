@@ -43,7 +43,7 @@ class Canvas:
         self._agg = FigureCanvasAgg(self.figure)
         self.update = build(self.figure)
         if not callable(self.update):
-            raise TypeError(f"build(fig) must return the function update, got {self.update!r}")
+            raise TypeError(f"build(fig) must return the function update; got {self.update!r}")
         self._changing: set[Artist] = set()  # all that ever changed: never part of the background again
         self._background, self._layers = None, None
         self._kept_for = None
@@ -75,7 +75,7 @@ class Canvas:
         changed = set(painting.stale(self.figure) if returned is None else _flat(returned))
         for artist in changed:
             if artist.get_figure(root=True) is not self.figure:
-                raise TypeError(f"update must return artists of its own figure, got {artist!r}")
+                raise TypeError(f"update must return artists of its own figure; got {artist!r}")
         if self.figure.dpi != DPI * scale:
             self.figure.set_dpi(DPI * scale)
         # Axes that get other limits or ticks are painted whole: there would be no background to keep.
@@ -124,7 +124,7 @@ def _flat(changed: Artist | Iterable) -> list[Artist]:
     if isinstance(changed, Artist):
         return [changed]
     if not isinstance(changed, Iterable) or isinstance(changed, str):
-        raise TypeError(f"update must return the artists that it changed, or None, got {changed!r}")
+        raise TypeError(f"update must return the artists that it changed, or None; got {changed!r}")
     return [artist for item in changed for artist in _flat(item)]
 
 

@@ -38,9 +38,9 @@ class Control:
 
     def _check_words(self) -> None:
         if not (isinstance(self.name, str) and self.name.isidentifier()):
-            raise ValueError(f"{type(self).__name__}: name must be a Python identifier, got {self.name!r}")
+            raise ValueError(f"{type(self).__name__}: name must be a Python identifier; got {self.name!r}")
         if not (isinstance(self.label, str) and self.label.strip()):
-            raise ValueError(f"{self}: label must say in words what the control changes, got {self.label!r}")
+            raise ValueError(f"{self}: label must say in words what the control changes; got {self.label!r}")
 
     def __str__(self) -> str:
         return f"{type(self).__name__} {self.name!r}"
@@ -133,13 +133,13 @@ class Slider(Control):
             object.__setattr__(self, what, _plain(getattr(self, what)))
         for what in ("min", "max", "start"):
             if not _is_number(getattr(self, what)):
-                raise ValueError(f"{self}: {what} must be a finite number, got {getattr(self, what)!r}")
+                raise ValueError(f"{self}: {what} must be a finite number; got {getattr(self, what)!r}")
         if not self.min < self.max:
             raise ValueError(f"{self}: min must be below max, got min={self.min}, max={self.max}")
         if not self.min <= self.start <= self.max:
             raise ValueError(f"{self}: start={self.start} lies outside min={self.min} … max={self.max}")
         if self.scale not in ("linear", "log"):
-            raise ValueError(f"{self}: scale must be 'linear' or 'log', got {self.scale!r}")
+            raise ValueError(f"{self}: scale must be 'linear' or 'log'; got {self.scale!r}")
         values = self._log_values() if self.scale == "log" else self._linear_values()
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "texts", [_written(v) + (f" {self.unit}" if self.unit else "") for v in values])
@@ -150,7 +150,7 @@ class Slider(Control):
         whole = all(isinstance(v, int) for v in (self.min, self.max, self.start)) and isinstance(self.step, int | None)
         step = self.step if self.step is not None else 1 if whole else _nice_step(self.max - self.min)
         if not (_is_number(step) and step > 0):
-            raise ValueError(f"{self}: step must be a positive number, got {step!r}")
+            raise ValueError(f"{self}: step must be a positive number; got {step!r}")
         count = round((self.max - self.min) / step)
         self._check_count(count + 1)
         if not math.isclose(count * step, self.max - self.min, rel_tol=1e-9):
@@ -165,7 +165,7 @@ class Slider(Control):
             raise ValueError(f"{self}: a log scale needs min > 0, got min={self.min}")
         factor = self.step if self.step is not None else 10 ** (1 / 20)
         if not (_is_number(factor) and factor > 1):
-            raise ValueError(f"{self}: on a log scale step is the factor between neighbours, above 1, got {factor!r}")
+            raise ValueError(f"{self}: on a log scale step is the factor between neighbours, above 1; got {factor!r}")
         whole = all(isinstance(v, int) for v in (self.min, self.max, self.start))
         count = math.ceil(math.log(self.max / self.min) / math.log(factor) - 1e-9)
         self._check_count(count + 1)
@@ -194,7 +194,7 @@ class Slider(Control):
         if isinstance(self.grid, Iterable):
             return [self.values[i] for i in sorted({self.position(v) for v in (*self.grid, self.start)})]
         if isinstance(self.grid, bool) or not isinstance(self.grid, numbers.Integral) or self.grid < 2:
-            raise ValueError(f"{self}: grid must be at least 2 values, or a list of values, got {self.grid!r}")
+            raise ValueError(f"{self}: grid must be at least 2 values, or a list of values; got {self.grid!r}")
         count, last = min(self.grid, len(self.values)), len(self.values) - 1
         positions = {round(i * last / (count - 1)) for i in range(count)}
         start = self.position(self.start)
@@ -243,10 +243,10 @@ class Choice(Control):
     def __post_init__(self) -> None:
         self._check_words()
         if isinstance(self.options, str) or not isinstance(self.options, Iterable):
-            raise ValueError(f"{self}: options must be a list of values or a mapping to words, got {self.options!r}")
+            raise ValueError(f"{self}: options must be a list of values or a mapping to words; got {self.options!r}")
         named = self.options if isinstance(self.options, Mapping) else {v: str(v) for v in self.options}
         if len(named) < 2 or len(named) != len(self.options) or len(set(named.values())) != len(named):
-            raise ValueError(f"{self}: options must be at least two, all different, got {self.options!r}")
+            raise ValueError(f"{self}: options must be at least two, all different; got {self.options!r}")
         object.__setattr__(self, "values", list(named))
         object.__setattr__(self, "texts", [str(text) for text in named.values()])
         if self.start is None and None not in named:
@@ -282,9 +282,9 @@ class Toggle(Control):
     def __post_init__(self) -> None:
         self._check_words()
         if not isinstance(self.start, bool):
-            raise ValueError(f"{self}: start must be True or False, got {self.start!r}")
+            raise ValueError(f"{self}: start must be True or False; got {self.start!r}")
         if len(self.words) != 2 or self.words[0] == self.words[1]:
-            raise ValueError(f"{self}: words must be two different words, for False and True, got {self.words!r}")
+            raise ValueError(f"{self}: words must be two different words, for False and True; got {self.words!r}")
         object.__setattr__(self, "values", [False, True])
         object.__setattr__(self, "texts", [str(word) for word in self.words])
 

@@ -90,7 +90,7 @@ def _check_picture(explorer, state: dict, expected: np.ndarray) -> None:
 def _check_alt(explorer, state: dict, seen: dict[str, dict]) -> None:
     alt = explorer.describe(**state)
     if not (isinstance(alt, str) and alt.strip()):
-        raise DriveError(f"the alt text must be a sentence, got {alt!r}")
+        raise DriveError(f"the alt text must be a sentence; got {alt!r}")
     if alt in seen:
         raise DriveError(f"the alt text is the same as at {_written(seen[alt])}: {alt!r}")
     seen[alt] = state

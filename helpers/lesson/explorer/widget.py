@@ -238,23 +238,23 @@ class Explorer(anywidget.AnyWidget):
 
     def _check_declaration(self, look_for: str) -> None:
         if not (isinstance(self.name, str) and re.fullmatch(r"\d\d-[a-z0-9]+(-[a-z0-9]+)*", self.name)):
-            raise ValueError(f"Explorer: name must look like '01-order' (chapter, words), got {self.name!r}")
+            raise ValueError(f"Explorer: name must look like '01-order' (chapter, words); got {self.name!r}")
         me = f"Explorer {self.name!r}"
         if not callable(self._build):
-            raise TypeError(f"{me}: build must be a function of a figure, got {self._build!r}")
+            raise TypeError(f"{me}: build must be a function of a figure; got {self._build!r}")
         for control in self._controls:
             if not isinstance(control, Control):
-                raise TypeError(f"{me}: controls must be Slider, Choice or Toggle, got {control!r}")
+                raise TypeError(f"{me}: controls must be Slider, Choice or Toggle; got {control!r}")
         names = [c.name for c in self._controls]
         if not names:
             raise ValueError(f"{me}: without a control it is a figure; use show(fig, alt)")
         if repeated := sorted({n for n in names if names.count(n) > 1}):
             raise ValueError(f"{me}: each control needs a name of its own, repeated: {', '.join(repeated)}")
         if not (isinstance(look_for, str) and look_for.strip()):
-            raise ValueError(f"{me}: look_for must tell the reader what to watch, got {look_for!r}")
+            raise ValueError(f"{me}: look_for must tell the reader what to watch; got {look_for!r}")
         pair = isinstance(self.size, Sequence) and [isinstance(inches, numbers.Real) for inches in self.size]
         if pair != [True, True] or not all(1 <= inches <= 20 for inches in self.size):
-            raise ValueError(f"{me}: size must be (width, height) in inches, 1 to 20 each, got {self.size!r}")
+            raise ValueError(f"{me}: size must be (width, height) in inches, 1 to 20 each; got {self.size!r}")
         if not callable(self._alt):
             self._check_alt_template(me, names)
         self._check_panels(me, names)
@@ -279,11 +279,11 @@ class Explorer(anywidget.AnyWidget):
 
     def _check_alt_template(self, me: str, names: list[str]) -> None:
         if not (isinstance(self._alt, str) and self._alt.strip()):
-            raise ValueError(f"{me}: alt must be a sentence or a function of the parameters, got {self._alt!r}")
+            raise ValueError(f"{me}: alt must be a sentence or a function of the parameters; got {self._alt!r}")
         try:
             named = {f for _, f, _, _ in string.Formatter().parse(self._alt) if f is not None}
         except ValueError as error:
-            raise ValueError(f"{me}: alt must have its braces in pairs, {error}, got {self._alt!r}") from None
+            raise ValueError(f"{me}: alt must have its braces in pairs, {error}; got {self._alt!r}") from None
         if unknown := sorted(named - set(names)):
             raise ValueError(f"{me}: alt names {unknown[0]!r}, which is no parameter; there are: {', '.join(names)}")
         if silent := [n for n in names if n not in named]:
