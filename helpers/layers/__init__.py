@@ -13,10 +13,14 @@ from .convex_potential import ConvexPotentialLayer, power_iteration, spectral_no
 from .convolution import conv, conv_transpose, operator_norm
 from .differential_conv import DifferentialConv2d, kernel_from_operators, operator_basis, operators_from_kernel
 from .graph_diffusion import GraphDiffusion
+from .gru_ode import GRUODE
 from .hamiltonian import HamiltonianBlock
 from .implicit_euler import ImplicitEulerBlock
+from .latent_ode import LatentODE
 from .multistep import LMResNet
+from .neural_cde import CDEField, NeuralCDE, with_time
 from .ode_block import AugmentedODEBlock, ODEBlock
+from .ode_rnn import ODERNN
 from .pde_blocks import HamiltonianConvBlock, HyperbolicBlock, ParabolicBlock, SymmetricConv2d
 from .perona_malik import PeronaMalik
 from .polynet import PolyNetBlock
@@ -27,10 +31,13 @@ from .stochastic_depth import StochasticDepth
 from .vector_field import FunctionField, MLPField
 
 __all__ = [
+    "GRUODE",
+    "ODERNN",
     "AntisymmetricField",
     "AntisymmetricLinear",
     "AntisymmetricRNNCell",
     "AugmentedODEBlock",
+    "CDEField",
     "ConvexPotentialLayer",
     "DifferentialConv2d",
     "FunctionField",
@@ -40,7 +47,9 @@ __all__ = [
     "HyperbolicBlock",
     "ImplicitEulerBlock",
     "LMResNet",
+    "LatentODE",
     "MLPField",
+    "NeuralCDE",
     "ODEBlock",
     "ParabolicBlock",
     "PeronaMalik",
@@ -61,4 +70,5 @@ __all__ = [
     "operators_from_kernel",
     "power_iteration",
     "spectral_norm",
+    "with_time",
 ]

@@ -9,7 +9,7 @@ neighbouring solutions.
 noise that they can share.
 """
 
-from . import analysis, explicit, symplectic, tableaux
+from . import analysis, explicit, paths, symplectic, tableaux
 from .brownian import BrownianPath
 from .errors import (
     InstabilityError,
@@ -19,24 +19,45 @@ from .errors import (
     StepSizeUnderflowError,
     TooManyStepsError,
 )
+from .paths import (
+    PATHS,
+    CubicSpline,
+    LinearInterpolation,
+    control_path,
+    forward_fill,
+    hermite_cubic_coefficients_with_backward_differences,
+    linear_interpolation_coeffs,
+    natural_cubic_coeffs,
+)
 from .solve import GRADIENTS, METHODS, odeint
+from .solve_cde import cdeint
 from .solve_sde import sdeint
 from .stochastic import SDE
 
 __all__ = [
     "GRADIENTS",
     "METHODS",
+    "PATHS",
     "SDE",
     "BrownianPath",
+    "CubicSpline",
     "InstabilityError",
+    "LinearInterpolation",
     "NewtonError",
     "NonFiniteStateError",
     "SolverError",
     "StepSizeUnderflowError",
     "TooManyStepsError",
     "analysis",
+    "cdeint",
+    "control_path",
     "explicit",
+    "forward_fill",
+    "hermite_cubic_coefficients_with_backward_differences",
+    "linear_interpolation_coeffs",
+    "natural_cubic_coeffs",
     "odeint",
+    "paths",
     "sdeint",
     "symplectic",
     "tableaux",
