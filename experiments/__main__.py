@@ -10,7 +10,17 @@ from helpers.training import start
 
 from . import record
 
-TABLES = ("robustness", "gradient_masking", "pixel_digits", "noise", "pde_cnns")
+TABLES = (
+    "robustness",
+    "gradient_masking",
+    "pixel_digits",
+    "noise",
+    "pde_cnns",
+    "missing_rows",
+    "sampling_rate",
+    "carbon_dioxide",
+    "spirals",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
