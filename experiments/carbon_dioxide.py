@@ -27,7 +27,7 @@ UNIT = 3.0  # ppm
 ASKED = torch.arange(PAST, PAST + FUTURE, dtype=torch.float64) / YEAR
 SEEDS = (0, 1, 2)
 HIDDEN, WINDOWS, TEST_WINDOWS = 24, 640, 256
-LEARNING_RATES = (5e-3, 1e-2, 2e-2)
+LEARNING_RATES = (5e-3, 1e-2, 2e-2, 4e-2)
 EPOCHS = {"ODE-RNN": 30, "GRU": 30, "GRU, as long as the ODE-RNN": 70}
 BASELINES = ("harmonic regression", "last value")
 TRAINING = {"batch_size": 128}

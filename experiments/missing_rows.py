@@ -25,7 +25,7 @@ TIMES = torch.linspace(0, 1, 8, dtype=torch.float64)
 SEEDS = (0, 1, 2, 3, 4)
 RATES = (0.0, 0.3, 0.6)
 TRAINING = {"epochs": 20, "batch_size": 128}
-SIZES, LEARNING_RATES = (16, 32), (3e-3, 1e-2, 2e-2)
+SIZES, LEARNING_RATES = (16, 32, 64), (3e-3, 1e-2, 2e-2)
 HELD_OUT = 288  # of 1437 training images
 
 

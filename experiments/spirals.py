@@ -26,7 +26,7 @@ SEEDS = (0, 1, 2, 3, 4)
 COUNT = 500
 LATENT = 4
 TRAINING = {"batch_size": 100}
-TRIED = [(hidden, lr) for hidden in (32, 64) for lr in (3e-3, 1e-2, 2e-2)]
+TRIED = [(hidden, lr) for hidden in (32, 64) for lr in (3e-3, 1e-2, 2e-2, 4e-2)]
 
 
 class FreeRNN(nn.Module):
