@@ -15,7 +15,7 @@ import torch
 
 from helpers.training import device
 
-from . import backward, forward, images, implicit, memory, remote, report, stochastic
+from . import backward, cde, forward, images, implicit, memory, remote, report, stochastic
 
 TABLES = {
     "forward": forward.table,
@@ -24,6 +24,7 @@ TABLES = {
     "memory": memory.table,
     "implicit": implicit.table,
     "stochastic": stochastic.table,
+    "cde": cde.table,
     "images": images.table,
 }
 

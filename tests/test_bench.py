@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bench import __main__ as command
-from bench import backward, forward, images, implicit, memory, peers, remote, report, stochastic, timing
+from bench import backward, cde, forward, images, implicit, memory, peers, remote, report, stochastic, timing
 from bench.fields import STEPS, VanDerPol, fields, stiff_fields
 
 HERE = {"helpers", "torchdiffeq"}
@@ -233,6 +233,18 @@ def test_the_bare_run_is_one_drift_one_diffusion_and_one_draw_a_step():
     for _ in range(stochastic.STEPS):
         torch.randn(2, 2)
     assert torch.equal(torch.get_rng_state(), drawn)
+
+
+# --- controlled ---------------------------------------------------------------------------------------------------
+
+
+def test_controlled_equations_are_measured_along_both_paths(monkeypatch):
+    monkeypatch.setattr(cde, "find_spec", lambda name: None)
+    monkeypatch.setattr(cde, "interleaved", untimed)
+    table = cde.table("cpu")
+    whats = ("forward", "gradient", "coefficients")
+    assert [row[:3] for row in table.rows] == [(k, what, "helpers") for k in cde.KINDS for what in whats]
+    assert all(row[-1] == 1 for row in table.rows) and "not installed" in table.verdict
 
 
 # --- images -------------------------------------------------------------------------------------------------------

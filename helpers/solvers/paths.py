@@ -174,7 +174,8 @@ class CubicSpline(nn.Module):
             ValueError: As `evaluate`.
         """
         s, k = self._at(t, piece)
-        return self.b[..., k, :] + s * (self.two_c[..., k, :] + s * self.three_d[..., k, :])
+        b, two_c, three_d = (c[..., k, :] for c in (self.b, self.two_c, self.three_d))
+        return torch.addcmul(b, s, torch.addcmul(two_c, s, three_d))
 
     def _at(self, t, piece=None):
         """Time since the left end of the piece that covers t, with an axis for channels, and the piece's number."""
