@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import copy
+import sys
 
+from traitlets import import_item
+from traitlets.config.loader import PyFileConfigLoader
+
+from tools.lab import SAVING
+from tools.process import ROOT
 from tools.refresh import WIDGET
 from tools.saving import WORDS, without_widgets
 
@@ -40,3 +46,11 @@ def test_everything_else_stays_as_it_is():
     file = {"type": "file", "content": "text"}
     without_widgets(model=file)
     assert file == {"type": "file", "content": "text"}
+
+
+def test_a_plain_jupyter_lab_in_this_folder_saves_in_the_same_way(monkeypatch):
+    monkeypatch.setattr("sys.path", [entry for entry in sys.path if entry not in ("", str(ROOT))])
+    config = PyFileConfigLoader("jupyter_server_config.py", path=str(ROOT)).load_config()
+    assert import_item(config.FileContentsManager.pre_save_hook) is without_widgets
+    assert f"--FileContentsManager.pre_save_hook={config.FileContentsManager.pre_save_hook}" == SAVING
+    assert str(ROOT) in sys.path, "a server is started from elsewhere in the path"
