@@ -63,16 +63,15 @@ class _SelectiveScan(torch.autograd.Function):
     @staticmethod
     def forward(ctx, u, delta, A, B, C, initial):
         steps = _steps(u.shape[1])
-        v, d, b, c = _cut(u * delta, steps), _cut(delta, steps), _cut(B, steps, 2), _cut(C, steps, 2)
-        rate = A.mT.contiguous().unsqueeze(-1)
+        v, d, b, c = (_cut(z, steps) for z in (u * delta, delta, B, C))
+        b, c, rate = b.unsqueeze(2), c.unsqueeze(2), A.mT.contiguous().unsqueeze(-1)
         starts = _chunk_starts(v, d, b, rate, initial)
         h, decay, work = starts.clone(), torch.empty_like(starts), torch.empty_like(starts)
         y = torch.empty_like(v)
-        for t in range(steps):
-            torch.mul(d[t], rate, out=decay).exp_()
-            torch.mul(v[t], b[t], out=work)
-            torch.addcmul(work, decay, h, out=h)
-            torch.sum(torch.mul(h, c[t], out=work), 0, out=y[t])
+        for v_t, d_t, b_t, c_t, y_t in _walk(v, d, b, c, y):
+            torch.mul(d_t, rate, out=decay).exp_()
+            torch.addcmul(torch.mul(v_t, b_t, out=work), decay, h, out=h)
+            torch.sum(torch.mul(h, c_t, out=work), 0, out=y_t)
         ctx.save_for_backward(u, delta, A, B, C, starts)
         last = _by_chunk(h, len(u))[..., -1].permute(2, 1, 0).contiguous()
         return _joined(y, u.shape), last
@@ -82,44 +81,50 @@ class _SelectiveScan(torch.autograd.Function):
     def backward(ctx, grad_y, grad_last):
         u, delta, A, B, C, starts = ctx.saved_tensors
         steps = _steps(u.shape[1])
-        v, d, b, c = _cut(u * delta, steps), _cut(delta, steps), _cut(B, steps, 2), _cut(C, steps, 2)
+        v, d, b, c = (_cut(z, steps) for z in (u * delta, delta, B, C))
         g = _cut(grad_y, steps)
-        rate = A.mT.contiguous().unsqueeze(-1)
+        b, c, rate = b.unsqueeze(2), c.unsqueeze(2), A.mT.contiguous().unsqueeze(-1)
         states, decays = _states_again(v, d, b, rate, starts)
         carry = _chunk_ends(g, c, decays, torch.exp(d.sum(0) * rate), grad_last)
         work, adjoint, grad_rate = torch.empty_like(carry), torch.empty_like(carry), torch.zeros_like(carry)
         grad_v, grad_d = torch.empty_like(v), torch.empty_like(v)
         grad_b, grad_c = torch.empty_like(b[:, :, 0]), torch.empty_like(c[:, :, 0])
-        for t in reversed(range(steps)):
-            torch.add(carry, torch.mul(g[t], c[t], out=work), out=adjoint)
-            torch.sum(torch.mul(states[t + 1], g[t], out=work), 1, out=grad_c[t])
-            torch.sum(torch.mul(adjoint, v[t], out=work), 1, out=grad_b[t])
-            torch.sum(torch.mul(adjoint, b[t], out=work), 0, out=grad_v[t])
-            torch.mul(adjoint, decays[t], out=carry)
-            through = torch.mul(carry, states[t], out=adjoint)  # the gradient with respect to Δ_t A
-            grad_rate.addcmul_(through, d[t])
-            torch.sum(torch.mul(through, rate, out=work), 0, out=grad_d[t])
+        walk = _walk(v, d, b, c, g, states[1:], states[:-1], decays, grad_v, grad_d, grad_b, grad_c)
+        for v_t, d_t, b_t, c_t, g_t, h_t, before, decay, to_v, to_d, to_b, to_c in reversed(walk):
+            torch.add(carry, torch.mul(g_t, c_t, out=work), out=adjoint)
+            torch.sum(torch.mul(h_t, g_t, out=work), 1, out=to_c)
+            torch.sum(torch.mul(adjoint, v_t, out=work), 1, out=to_b)
+            torch.sum(torch.mul(adjoint, b_t, out=work), 0, out=to_v)
+            torch.mul(adjoint, decay, out=carry)
+            through = torch.mul(carry, before, out=adjoint)  # the gradient with respect to Δ_t A
+            grad_rate.addcmul_(through, d_t)
+            torch.sum(torch.mul(through, rate, out=work), 0, out=to_d)
         grad_v, grad_d = (_joined(z, u.shape) for z in (grad_v, grad_d))
         grad_b, grad_c = (_joined(z, B.shape) for z in (grad_b, grad_c))
         grad_initial = _by_chunk(carry, len(u))[..., 0].permute(2, 1, 0)
         return grad_v * delta, grad_d + grad_v * u, grad_rate.sum(-1).mT, grad_b, grad_c, grad_initial
 
 
+def _walk(*sequences):
+    """What every one of them holds at the first step of each chunk, at the second, …"""
+    return list(zip(*(z.unbind(0) for z in sequences), strict=True))
+
+
 def _steps(length):
     return 1 << (length.bit_length() // 2)  # about √length
 
 
-def _cut(z, steps, axis=1):
-    """(batch, length, k) → (steps, k, batch · chunks), with an axis of length 1 for the features where axis is 2."""
+def _cut(z, steps):
+    """(batch, length, k) → (steps, k, batch · chunks)."""
     # Δ = 0 beyond the end leaves the state as it is
-    z = F.pad(z, (0, 0, 0, -z.shape[1] % steps)).unflatten(1, (-1, steps)).permute(2, 3, 0, 1)
-    z = z.contiguous().flatten(2)
-    return z.unsqueeze(2) if axis == 2 else z
+    z = F.pad(z, (0, 0, 0, -z.shape[1] % steps))
+    # as one transposition of a matrix, which torch is quick at
+    return z.reshape(-1, steps * z.shape[-1]).mT.contiguous().unflatten(0, (steps, -1))
 
 
 def _joined(z, shape):
     """The inverse of `_cut`: (steps, k, batch · chunks) → shape, which is (batch, length, k)."""
-    return z.unflatten(2, (shape[0], -1)).permute(2, 3, 0, 1).flatten(1, 2)[:, : shape[1]]
+    return z.flatten(0, 1).mT.reshape(shape[0], -1, shape[2])[:, : shape[1]]
 
 
 def _by_chunk(h, batch):
@@ -130,10 +135,9 @@ def _chunk_starts(v, d, b, rate, initial):
     """The state before the first step of every chunk."""
     h = v[0] * b[0]
     decay, work = torch.empty_like(h), torch.empty_like(h)
-    for t in range(1, len(v)):
-        torch.mul(d[t], rate, out=decay).exp_()
-        torch.mul(v[t], b[t], out=work)
-        torch.addcmul(work, decay, h, out=h)
+    for v_t, d_t, b_t in _walk(v[1:], d[1:], b[1:]):
+        torch.mul(d_t, rate, out=decay).exp_()
+        torch.addcmul(torch.mul(v_t, b_t, out=work), decay, h, out=h)
     batch = len(initial)
     ends, over_chunk = _by_chunk(h, batch), _by_chunk(torch.exp(d.sum(0) * rate), batch)
     starts = torch.empty_like(h)
@@ -150,10 +154,9 @@ def _states_again(v, d, b, rate, starts):
     states[0] = starts
     decays = starts.new_empty(len(v), *starts.shape)
     work = torch.empty_like(starts)
-    for t in range(len(v)):
-        torch.mul(d[t], rate, out=decays[t]).exp_()
-        torch.mul(v[t], b[t], out=work)
-        torch.addcmul(work, decays[t], states[t], out=states[t + 1])
+    for v_t, d_t, b_t, decay, before, h_t in _walk(v, d, b, decays, states[:-1], states[1:]):
+        torch.mul(d_t, rate, out=decay).exp_()
+        torch.addcmul(torch.mul(v_t, b_t, out=work), decay, before, out=h_t)
     return states, decays
 
 
@@ -161,9 +164,8 @@ def _chunk_ends(g, c, decays, over_chunk, grad_last):
     """The adjoint that comes into the end of every chunk: all chunks walk back side by side, then are chained."""
     adjoint = g[-1] * c[-1]
     work = torch.empty_like(adjoint)
-    for t in reversed(range(len(g) - 1)):
-        torch.mul(g[t], c[t], out=work)
-        torch.addcmul(work, decays[t + 1], adjoint, out=adjoint)
+    for g_t, c_t, decay in reversed(_walk(g[:-1], c[:-1], decays[1:])):
+        torch.addcmul(torch.mul(g_t, c_t, out=work), decay, adjoint, out=adjoint)
     batch = len(grad_last)
     adjoint, over_chunk = _by_chunk(adjoint.mul_(decays[0]), batch), _by_chunk(over_chunk, batch)
     ends = torch.empty_like(work)
