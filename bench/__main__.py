@@ -15,7 +15,7 @@ import torch
 
 from helpers.training import device
 
-from . import backward, forward, images, implicit, memory, remote, report, stochastic
+from . import backward, forward, images, implicit, memory, remote, report, scans, stochastic
 
 TABLES = {
     "forward": forward.table,
@@ -25,6 +25,7 @@ TABLES = {
     "implicit": implicit.table,
     "stochastic": stochastic.table,
     "images": images.table,
+    "scans": scans.table,
 }
 
 
