@@ -15,7 +15,7 @@ import torch
 
 from helpers.training import device
 
-from . import backward, cde, forward, images, implicit, memory, remote, report, stochastic
+from . import backward, cde, forward, images, implicit, memory, remote, report, scans, stochastic
 
 TABLES = {
     "forward": forward.table,
@@ -26,6 +26,7 @@ TABLES = {
     "stochastic": stochastic.table,
     "cde": cde.table,
     "images": images.table,
+    "scans": scans.table,
 }
 
 

@@ -12,11 +12,16 @@ from .certificate import certified_accuracy, certified_radius
 from .convex_potential import ConvexPotentialLayer, power_iteration, spectral_norm
 from .convolution import conv, conv_transpose, operator_norm
 from .differential_conv import DifferentialConv2d, kernel_from_operators, operator_basis, operators_from_kernel
+from .discretize import discretize
+from .fft_convolution import diagonal_kernel, fft_convolution
 from .graph_diffusion import GraphDiffusion
 from .gru_ode import GRUODE
 from .hamiltonian import HamiltonianBlock
+from .hippo import Hippo, hippo, hippo_memory, legendre, project
 from .implicit_euler import ImplicitEulerBlock
 from .latent_ode import LatentODE
+from .linear_scan import linear_scan
+from .ltc import LTC
 from .multistep import LMResNet
 from .neural_cde import CDEField, NeuralCDE, with_time
 from .ode_block import AugmentedODEBlock, ODEBlock
@@ -26,13 +31,16 @@ from .perona_malik import PeronaMalik
 from .polynet import PolyNetBlock
 from .residual_stack import ResidualStack
 from .reversible import ReversibleBlock
+from .s4 import S4
+from .s4d import S4D, diagonal_poles
+from .s5 import S5
 from .sde_block import SDEBlock, SDENet
+from .selective_scan import selective_scan
+from .selective_ssm import SelectiveSSM
 from .stochastic_depth import StochasticDepth
 from .vector_field import FunctionField, MLPField
 
 __all__ = [
-    "GRUODE",
-    "ODERNN",
     "AntisymmetricField",
     "AntisymmetricLinear",
     "AntisymmetricRNNCell",
@@ -41,34 +49,52 @@ __all__ = [
     "ConvexPotentialLayer",
     "DifferentialConv2d",
     "FunctionField",
+    "GRUODE",
     "GraphDiffusion",
     "HamiltonianBlock",
     "HamiltonianConvBlock",
+    "Hippo",
     "HyperbolicBlock",
     "ImplicitEulerBlock",
     "LMResNet",
+    "LTC",
     "LatentODE",
     "MLPField",
     "NeuralCDE",
     "ODEBlock",
+    "ODERNN",
     "ParabolicBlock",
     "PeronaMalik",
     "PolyNetBlock",
     "ResidualStack",
     "ReversibleBlock",
+    "S4",
+    "S4D",
+    "S5",
     "SDEBlock",
     "SDENet",
+    "SelectiveSSM",
     "StochasticDepth",
     "SymmetricConv2d",
     "certified_accuracy",
     "certified_radius",
     "conv",
     "conv_transpose",
+    "diagonal_kernel",
+    "diagonal_poles",
+    "discretize",
+    "fft_convolution",
+    "hippo",
+    "hippo_memory",
     "kernel_from_operators",
+    "legendre",
+    "linear_scan",
     "operator_basis",
     "operator_norm",
     "operators_from_kernel",
     "power_iteration",
+    "project",
+    "selective_scan",
     "spectral_norm",
     "with_time",
 ]
