@@ -104,7 +104,7 @@ class Sampled(nn.Module):
 
     @property
     def interval(self) -> float:
-        """Time between two samples as a multiple of that in training: 0.5 for a signal sampled twice as finely.
+        """Time between two samples as a multiple of that in training, such as 0.5 for one sampled twice as finely.
 
         It multiplies Δ. Positive and finite; not a parameter, and not part of the `state_dict`.
         """

@@ -24,7 +24,7 @@ class Hippo(NamedTuple):
 
     @property
     def normal(self) -> Tensor:
-        """A + P Pᵀ, (n, n): −½ I plus a skew-symmetric matrix for LegS, skew-symmetric for LegT."""
+        """A + P Pᵀ, (n, n), which is −½ I plus a skew-symmetric matrix for LegS, and skew-symmetric for LegT."""
         return self.A + self.P @ self.P.mT
 
     def diagonal(self) -> tuple[Tensor, Tensor]:
