@@ -25,7 +25,7 @@ SEEN, PAST, FUTURE = 30, 104, 26  # weeks
 YEAR = 52.0  # weeks of a year, the unit of time
 UNIT = 3.0  # ppm
 ASKED = torch.arange(PAST, PAST + FUTURE, dtype=torch.float64) / YEAR
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1, 2, 3, 4)
 HIDDEN, WINDOWS, TEST_WINDOWS = 24, 640, 256
 LEARNING_RATES = (5e-3, 1e-2, 2e-2, 4e-2)
 EPOCHS = {"ODE-RNN": 30, "GRU": 30, "GRU, as long as the ODE-RNN": 70}
@@ -155,9 +155,9 @@ def main() -> None:
     for row in EPOCHS:
         seconds, errors = [], []
         for seed in SEEDS:
-            began = time.perf_counter()
+            began = time.process_time()
             model = train(row, borders()[1], seed, float(min(tried[row], key=tried[row].get)))
-            seconds.append(time.perf_counter() - began)
+            seconds.append(time.process_time() - began)
             errors.append(error(model, test_windows()))
             if seed == SEEDS[0] and row in STORED.values():
                 record.store_network(next(name for name, kind in STORED.items() if kind == row), model)
@@ -173,7 +173,7 @@ def main() -> None:
         "epochs": EPOCHS,
         "dtype": str(torch.get_default_dtype()),
         "rmse in ppm on the years before the test, by learning rate": tried,
-        "seconds": "training alone, one thread; of the machine that made the table",
+        "seconds": "of the processor, training alone, one thread; of the machine that made the table",
     }
     store("carbon_dioxide", title="Half a year of carbon dioxide ahead", settings=settings, rows=rows)
 
