@@ -1,4 +1,4 @@
-"""What `make lab` passes on the command line, for a plain `jupyter lab` typed in this folder.
+"""What `make lab` passes on the command line, for `jupyter lab --config=jupyter_server_config.py`.
 
 Chapters are saved without widgets, which are lost with their kernel (`tools/saving.py`).
 """

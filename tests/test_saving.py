@@ -48,7 +48,7 @@ def test_everything_else_stays_as_it_is():
     assert file == {"type": "file", "content": "text"}
 
 
-def test_a_plain_jupyter_lab_in_this_folder_saves_in_the_same_way(monkeypatch):
+def test_jupyter_started_alone_with_the_config_file_saves_in_the_same_way(monkeypatch):
     monkeypatch.setattr("sys.path", [entry for entry in sys.path if entry not in ("", str(ROOT))])
     config = PyFileConfigLoader("jupyter_server_config.py", path=str(ROOT)).load_config()
     assert import_item(config.FileContentsManager.pre_save_hook) is without_widgets
