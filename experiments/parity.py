@@ -24,7 +24,7 @@ LENGTH, LENGTHS = 16, (16, 128)
 SEEDS = (0, 1, 2, 3, 4)
 STRINGS, TESTED = 2048, 1000  # seeds of the test strings begin at 100
 TRAINING = {"epochs": 12, "batch_size": 64}
-LEARNING_RATES = (5e-3, 1e-2, 2e-2)
+LEARNING_RATES = (2e-3, 5e-3, 1e-2, 2e-2)
 SQUASH: dict[str, Callable] = {"(0, 1)": torch.sigmoid, "(−1, 1)": torch.tanh}  # row → what bounds its multipliers
 ROWS = tuple(SQUASH)
 

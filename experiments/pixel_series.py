@@ -83,7 +83,7 @@ SAME_TIME = "GRU, as long as S4D"
 
 
 def task(seed: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Training and test digits, split by the seed, each (pixels in [0, 1] in reading order (n, 64, 1), classes (n,))."""
+    """Training and test digits, split by the seed: each pixels in [0, 1] in reading order, (n, 64, 1), and classes."""
     return tuple((x.unsqueeze(-1), y) for x, y in digits(seed))
 
 
