@@ -121,8 +121,8 @@ def exact_gain(pole: complex) -> np.ndarray:
 
 @cache
 def spectrum(poles: str, n: int) -> np.ndarray:
-    """n eigenvalues: those of the LegS matrix, −1, …, −n, for "matrix"; of its normal part for "diagonal", n even."""
-    if poles == "matrix":
+    """n eigenvalues: those of the LegS matrix, −1, …, −n, for "legs matrix"; of its normal part for "s4d poles", n even."""
+    if poles == "legs matrix":
         return -np.arange(1.0, n + 1) + 0j
     half = diagonal_poles("legs", n)[0].numpy()
     return np.concatenate([half, half.conj()])

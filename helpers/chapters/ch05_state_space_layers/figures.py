@@ -15,7 +15,7 @@ from .dynamics import FIRST, LENGTH, RULES, SAMPLES, TOKENS, WINDOW
 SIGNALS = {"sunspots": "sunspots since 1700", "chirp": "a chirp", "steps": "steps"}
 MEASURES = {"legs": "LegS, the whole past", "legt": "LegT, a window of 30 %"}
 RULE_NAMES = {"zoh": "zero-order hold", "bilinear": "bilinear", "euler": "Euler"}
-POLES = {"matrix": "LegS matrix", "diagonal": "S4D poles"}
+POLES = {"legs matrix": "LegS matrix", "s4d poles": "S4D poles"}
 _LOOKS = {"zoh": (style.GREEN, "s"), "bilinear": (style.ORANGE, "D"), "euler": (style.NETWORK, "o")}
 
 # --- memories of a signal ------------------------------------------------------------------------------------------
