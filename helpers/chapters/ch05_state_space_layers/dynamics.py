@@ -121,7 +121,7 @@ def exact_gain(pole: complex) -> np.ndarray:
 
 @cache
 def spectrum(poles: str, n: int) -> np.ndarray:
-    """n eigenvalues: those of the LegS matrix, −1, …, −n, for "legs matrix"; of its normal part for "s4d poles", n even."""
+    """n eigenvalues, of the LegS matrix ("legs matrix": −1, …, −n) or of its normal part ("s4d poles", n even)."""
     if poles == "legs matrix":
         return -np.arange(1.0, n + 1) + 0j
     half = diagonal_poles("legs", n)[0].numpy()

@@ -159,8 +159,9 @@ def _poles():
 
 
 EXERCISES = [
-    # (a) Zero-order hold is exact for every input. (b) Euler is stable wherever all Re λ < 0. (c) Mamba takes zero-order
-    # hold for A and Euler's rule for B. (d) With the input at the left end of each step the bilinear rule has order two.
+    # (a) Zero-order hold is exact for every input. (b) Euler is stable wherever all Re λ < 0. (c) Mamba's code takes
+    # zero-order hold for A and Euler's rule for B. (d) The bilinear rule has order two, also where every step sees the
+    # input at its left end.
     Exercise(
         "E5.1",
         "Which rule does what?",

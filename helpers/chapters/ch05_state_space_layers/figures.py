@@ -253,7 +253,7 @@ def _left(shares):
 
 
 def _signed(x):
-    return f"{x:.2f}".replace("-", "−")
+    return f"{round(x, 2) + 0.0:.2f}".replace("-", "−")
 
 
 def describe_strip(flagged, others, second):
