@@ -25,7 +25,7 @@ LENGTH, LENGTHS = 64, (64, 256)
 SEEDS = (0, 1, 2)
 SEQUENCES, TESTED, HELD_OUT = 2048, 500, 1000  # seeds of the test sequences begin at 100
 TRAINING = {"epochs": 8, "batch_size": 64}
-LEARNING_RATES = (5e-3, 1e-2, 2e-2, 4e-2)
+LEARNING_RATES = (5e-3, 1e-2, 2e-2, 4e-2, 8e-2)
 UNSEEN = -100  # the class where nothing is asked for: before the first flag
 
 # name → the layer of a width, and whose learning rate it takes
