@@ -167,7 +167,7 @@ EXERCISES = [
         "Which rule does what?",
         level="recall",
         hints=(
-            "Claims 5.6, 5.7 and 5.12: which input is a rule exact for, and which steps is it stable for?",
+            "Claims 5.8, 5.10 and 5.13: which input is a rule exact for, and which steps is it stable for?",
             "Three of the statements are true under a condition that they do not name. The fourth is read in code.",
         ),
         check=same_option("abcd", message="So its stationary state is off: the two rules do not fit each other."),
