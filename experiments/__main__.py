@@ -20,6 +20,9 @@ TABLES = (
     "sampling_rate",
     "carbon_dioxide",
     "spirals",
+    "latch",
+    "pixel_series",
+    "parity",
 )
 
 

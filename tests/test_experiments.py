@@ -11,7 +11,17 @@ import torch
 from torch import nn
 
 from experiments import __main__ as experiments
-from experiments import gradient_masking, noise, pde_cnns, pixel_digits, record, robustness
+from experiments import (
+    gradient_masking,
+    latch,
+    noise,
+    parity,
+    pde_cnns,
+    pixel_digits,
+    pixel_series,
+    record,
+    robustness,
+)
 from helpers.data import digits
 from helpers.layers import FunctionField, ODEBlock, certified_radius
 from helpers.training import accuracy
@@ -60,6 +70,9 @@ def test_the_tables_have_the_rows_of_the_scripts():
     assert list(rows("pixel_digits")) == list(pixel_digits.CELLS)
     assert list(rows("noise")) == list(noise.ROWS)
     assert list(rows("pde_cnns")) == list(pde_cnns.ROWS)
+    assert list(rows("latch")) == list(latch.ROWS)
+    assert list(rows("pixel_series")) == list(pixel_series.ROWS)
+    assert list(rows("parity")) == list(parity.ROWS)
     assert list(rows("gradient_masking")) == [f"T = {horizon:g}" for horizon in gradient_masking.HORIZONS]
 
 
@@ -86,6 +99,33 @@ def test_a_convolutional_row_measured_again(row):
         assert found[key] == pytest.approx(stored[key][0], abs=2 * TOLERANCE), key
     for key in ("gain", "step over limit"):
         assert found[key] == pytest.approx(stored[key][0], rel=0.02), key
+
+
+@pytest.mark.parametrize("row", parity.ROWS)
+def test_parity_measured_again(row):
+    stored, model = rows("parity")[row], parity.train(row, seed=0)
+    assert set(stored) == {"row", "parameters", "seeds", "seconds", *parity.evaluate(model, seed=0)}
+    # a string of 16, since what is right of 128 hangs on the last digits of the multipliers
+    assert parity.evaluate(model, seed=0)["L = 16"] == pytest.approx(stored["L = 16"][0], abs=0.05)
+
+
+def test_the_stored_selective_layer_is_that_of_the_table():
+    assert record.network_file("latch").stat().st_size < 200_000
+    model, stored = latch.load_network(), rows("latch")["S6"]
+    assert not model.training and sum(p.numel() for p in model.parameters()) == stored["parameters"]
+    for key, value in latch.evaluate(model, seed=0).items():
+        assert value == pytest.approx(stored[key][0], abs=0.002), key
+
+
+@pytest.mark.parametrize(
+    ("script", "best"), [(latch, min), (parity, min), (pixel_series, max)], ids=["latch", "parity", "pixel_series"]
+)
+def test_learning_rates_were_chosen_on_data_held_out(script, best):
+    settings = record.load(script.__name__.split(".")[1])["settings"]
+    (tried,) = [found for key, found in settings.items() if "held" in key]
+    chosen = settings["chosen"].get("lr", settings["chosen"])
+    assert chosen == {kind: float(best(scores, key=scores.get)) for kind, scores in tried.items()}
+    assert all([float(lr) for lr in scores] == list(script.LEARNING_RATES) for scores in tried.values())
 
 
 def test_structure_saves_weights_and_the_linear_classifier_has_fewest():
@@ -251,6 +291,52 @@ def test_the_reader_takes_pixels_in_their_order():
     x = torch.rand(3, 64)
     state = sum(0.5 ** (63 - i) * x[:, i] for i in range(64))
     torch.testing.assert_close(reader(x), reader.head(state[:, None].expand(3, pixel_digits.HIDDEN)))
+
+
+def test_the_flagged_sign_seen_last_by_a_loop():
+    x, y = latch.task(20, 50, seed=3)
+    for signs, classes in zip(x, y, strict=True):
+        last = latch.UNSEEN
+        for (sign, flag), found in zip(signs.tolist(), classes.tolist(), strict=True):
+            last = int(sign > 0) if flag else last
+            assert found == last and sign in (-1, 1) and flag in (0, 1)
+    assert x[..., 1].mean() == pytest.approx(latch.FLAGGED, abs=0.03)
+
+
+def test_the_parity_of_every_prefix_by_a_loop():
+    x, y = parity.task(20, 30, seed=3)
+    for bits, classes in zip(x[..., 0].tolist(), y.tolist(), strict=True):
+        assert classes == [int(sum(bits[: k + 1])) % 2 for k in range(len(bits))]
+
+
+def test_the_recurrence_step_by_step():
+    torch.manual_seed(0)
+    layer, u = parity.Recurrence(3, torch.tanh), torch.randn(2, 7, 3)
+    h, multipliers = torch.zeros(2, 3), []
+    states = layer(u)
+    for k in range(7):
+        multipliers.append(torch.tanh(u[:, k] @ layer.a.weight.T + layer.a.bias))
+        h = multipliers[-1] * h + u[:, k] @ layer.b.weight.T + layer.b.bias
+        torch.testing.assert_close(states[:, k], h)
+    torch.testing.assert_close(layer.multipliers(u), torch.stack(multipliers, 1))
+
+
+def test_only_the_layer_remembers():
+    """Of a network with a layer that remembers nothing, a token's scores hang on that token alone."""
+    torch.manual_seed(0)
+    model, x = latch.OneLayer(lambda width: nn.Linear(width, width), inputs=2), latch.task(3, 10, seed=0)[0]
+    moved = x.clone()
+    moved[:, :4] *= -1
+    assert torch.equal(model(x)[:, 4:], model(moved)[:, 4:]) and not torch.equal(model(x)[:, :4], model(moved)[:, :4])
+
+
+def test_a_network_that_is_told_the_interval_is_told_it_for_a_while():
+    model, data = pixel_series.network("S4D").eval(), pixel_series.task(0)[1]
+    few = data[0][:50], data[1][:50]
+    once = accuracy(model, few)
+    pixel_series.twice_as_fine(model, few, 0.5)
+    assert model.layers[0].interval == 1 and accuracy(model, few) == once
+    assert data[0].shape == (360, 64, 1) and torch.equal(data[0][..., 0], digits(0).test[0])
 
 
 # --- the hash of the code -------------------------------------------------------------------------------
