@@ -43,8 +43,8 @@ def windows(first: int, last: int, count: int, seed: int) -> tuple[Tensor, Tenso
     """Windows between two weeks of the record.
 
     Returns:
-        Times of what is seen, (count, SEEN), in years after the window's beginning; its values (count, SEEN) in ppm; and
-        the FUTURE weeks that follow, (count, FUTURE), NaN where nothing was measured.
+        Times of what is seen, (count, SEEN), in years after the beginning of the window; values (count, SEEN) in ppm;
+        and the FUTURE weeks that follow, (count, FUTURE), NaN where nothing was measured.
     """
     series, draw = mauna_loa_co2()[1], torch.Generator().manual_seed(seed)
     starts = torch.randint(first, last - PAST - FUTURE + 1, (count,), generator=draw)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +30,7 @@ TRIED = [(hidden, lr) for hidden in (32, 64) for lr in (3e-3, 1e-2, 2e-2, 4e-2)]
 
 
 class FreeRNN(nn.Module):
-    """A GRU that reads (point, seen, time) and predicts the next point; where nothing is seen it reads its prediction."""
+    """A GRU that reads (point, seen, time) and predicts the next point; where none is seen it reads its prediction."""
 
     def __init__(self, hidden: int):
         super().__init__()

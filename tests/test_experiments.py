@@ -12,8 +12,10 @@ from torch import nn
 
 from experiments import __main__ as experiments
 from experiments import (
+    carbon_dioxide,
     gradient_masking,
     latch,
+    missing_rows,
     noise,
     parity,
     pde_cnns,
@@ -21,8 +23,10 @@ from experiments import (
     pixel_series,
     record,
     robustness,
+    sampling_rate,
+    spirals,
 )
-from helpers.data import digits
+from helpers.data import digits, winding_spirals
 from helpers.layers import FunctionField, ODEBlock, certified_radius
 from helpers.training import accuracy
 
@@ -73,6 +77,10 @@ def test_the_tables_have_the_rows_of_the_scripts():
     assert list(rows("latch")) == list(latch.ROWS)
     assert list(rows("pixel_series")) == list(pixel_series.ROWS)
     assert list(rows("parity")) == list(parity.ROWS)
+    assert list(rows("missing_rows")) == [missing_rows.label(*row) for row in missing_rows.ROWS]
+    assert list(rows("sampling_rate")) == list(sampling_rate.ROWS)
+    assert list(rows("carbon_dioxide")) == [*carbon_dioxide.BASELINES, *carbon_dioxide.EPOCHS]
+    assert list(rows("spirals"))[2:] == list(spirals.ROWS)
     assert list(rows("gradient_masking")) == [f"T = {horizon:g}" for horizon in gradient_masking.HORIZONS]
 
 
@@ -126,6 +134,44 @@ def test_learning_rates_were_chosen_on_data_held_out(script, best):
     chosen = settings["chosen"].get("lr", settings["chosen"])
     assert chosen == {kind: float(best(scores, key=scores.get)) for kind, scores in tried.items()}
     assert all([float(lr) for lr in scores] == list(script.LEARNING_RATES) for scores in tried.values())
+
+
+def test_a_row_of_missing_pixels_measured_again():
+    name, settings = "GRU, zeros and mask", record.load("missing_rows")["settings"]["chosen"]
+    stored, found = rows("missing_rows")[missing_rows.label(0.6, name)], missing_rows.measure(0.6, name, 0, settings)
+    assert found["accuracy"] == pytest.approx(stored["accuracy"][0], abs=0.05)
+
+
+def test_what_was_not_trained_measured_again():
+    for row in carbon_dioxide.BASELINES:
+        assert carbon_dioxide.baseline(row) == pytest.approx(rows("carbon_dioxide")[row]["rmse"][0], rel=1e-6), row
+    x, seen = winding_spirals(spirals.COUNT, 9)
+    stored = rows("spirals")["least squares in the right family"]
+    for turn, error in spirals.errors(spirals.log_spiral(seen), x).items():
+        assert error == pytest.approx(stored[turn][0], rel=1e-4)
+
+
+def test_the_stored_networks_of_chapter_6_are_those_of_the_tables():
+    for name, row in sampling_rate.STORED.items():
+        found = sampling_rate.evaluate(row, sampling_rate.load_network(name), 0)
+        for key in found:
+            assert found[key] == pytest.approx(rows("sampling_rate")[row][key][0], abs=TOLERANCE), (name, key)
+    for name, row in carbon_dioxide.STORED.items():
+        found = carbon_dioxide.error(carbon_dioxide.load_network(name), carbon_dioxide.test_windows())
+        assert found == pytest.approx(rows("carbon_dioxide")[row]["rmse"][0], abs=1e-3), name
+    x, seen = winding_spirals(spirals.COUNT, 9)
+    found = spirals.errors(spirals.continued(spirals.load_network(), seen), x)
+    assert found["second turn"] == pytest.approx(rows("spirals")["latent ODE"]["second turn"][0], abs=1e-3)
+
+
+def test_settings_of_chapter_6_were_the_best_on_data_held_out():
+    missing, turns = (record.load(name)["settings"] for name in ("missing_rows", "spirals"))
+    for kind, tried in missing["tried"].items():
+        assert missing_rows.chosen(tried) == missing["chosen"][kind]
+    (found,) = [tried for key, tried in turns.items() if key.startswith("error in the second turn of spirals held out")]
+    for row, tried in found.items():
+        best = turns["chosen"][row]
+        assert tried[f"{best['hidden']} units, lr {best['lr']:g}"] == min(tried.values())
 
 
 def test_structure_saves_weights_and_the_linear_classifier_has_fewest():

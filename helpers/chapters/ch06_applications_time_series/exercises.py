@@ -222,7 +222,7 @@ EXERCISES = [
         check=same_function(_paths, message="No stage sees the slope of a piece that it is not on: order 4."),
         solution=_solve,
         wrong={
-            "The first slope at a knot must use the piece that begins there, not the one that ends.": _slope_from_the_left,
+            "The first slope at a knot must use the piece that begins there, not the one before.": _slope_from_the_left,
             "This is Euler's method; the classic rk4 takes four slopes a piece.": _euler,
             "dX is a *difference* of the path's points, not a point.": _values,
             "One step over the whole path forgets what lies between its ends.": _one_leap,
