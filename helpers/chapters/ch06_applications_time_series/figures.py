@@ -95,6 +95,7 @@ def sculptor(fig):
     (difference,) = right.semilogy(t, t, color=style.FLOW, lw=2.5, label="the path moves by")
     (state,) = right.semilogy(years, years, color=style.NETWORK, ls="", marker="s", ms=6, label="the state moves by")
     right.set(ylabel="sunspots", xlabel="year", ylim=(1e-3, 3e4), xlim=(years[0] - 0.3, years[-1] + 0.3))
+    right.set_xticks(range(1995, years[-1] + 1, 5))
     right.legend(loc="upper left")
     title, word = left.set_title(" "), right.set_title(" ")
 
@@ -176,7 +177,7 @@ def empty_weeks(networks, t, x, y, asked, unit):
         left.legend(loc="upper left", ncols=2)
         bars = right.bar(range(len(networks)), [0.0] * len(networks), color=[c for c, _ in looks], hatch=["", "//"])
         right.set_xticks(range(len(networks)), list(networks))
-        right.set(ylim=(0, 3), ylabel="the forecast moves by, ppm")
+        right.set(ylim=(0, 3.3), ylabel="the forecast moves by, ppm")
         labels = [right.text(i, 0, "", ha="center", va="bottom") for i in range(len(networks))]
         title, other = left.set_title(" "), right.set_title(" ")
 
@@ -193,7 +194,7 @@ def empty_weeks(networks, t, x, y, asked, unit):
                 height = moved(name, window, rows)
                 bar.set_height(min(height, 3))
                 label.set_text(f"{height:.2f}")
-                label.set_y(min(height, 2.8))
+                label.set_y(min(height, 3))
             title.set_text(f"{rows} empty row{'s' * (rows != 1)} after the last observation")
             other.set_text("nothing new was seen" if rows else " ")
             return [seen, truth, *lines, rug, *bars, *labels, title, other]
@@ -324,18 +325,18 @@ def spirals(model, times, x, observed):
     def build(fig):
         left, right = fig.subplots(1, 2, width_ratios=[1, 1.5])
         draws = [left.plot([], [], color=style.FLOW, lw=1, alpha=0.35)[0] for _ in range(DRAWS)]
-        (truth,) = left.plot([], [], color=style.GREY, lw=4, alpha=0.5, label="true")
-        (best,) = left.plot([], [], color=style.FLOW, lw=2.5, label="latent ODE")
-        (dots,) = left.plot([], [], ls="", marker="o", color=style.DATA, ms=6, label="seen")
-        left.set(xlim=(-1.5, 1.5), ylim=(-1.5, 2.0), aspect="equal", xlabel="x₁", ylabel="x₂")
-        left.legend(loc="upper center", ncols=3, fontsize=11)
-        (wave,) = right.plot([], [], color=style.GREY, lw=4, alpha=0.5)
+        (truth,) = left.plot([], [], color=style.GREY, lw=4, alpha=0.5)
+        (best,) = left.plot([], [], color=style.FLOW, lw=2.5)
+        (dots,) = left.plot([], [], ls="", marker="o", color=style.DATA, ms=6)
+        left.set(xlim=(-1.4, 1.4), ylim=(-1.4, 1.4), aspect="equal", xlabel="x₁", ylabel="x₂")
+        (wave,) = right.plot([], [], color=style.GREY, lw=4, alpha=0.5, label="true")
         lines = [right.plot([], [], color=style.FLOW, lw=1, alpha=0.35)[0] for _ in range(DRAWS)]
-        (curve,) = right.plot([], [], color=style.FLOW, lw=2.5)
-        (marks,) = right.plot([], [], ls="", marker="o", color=style.DATA, ms=6)
+        (curve,) = right.plot([], [], color=style.FLOW, lw=2.5, label="latent ODE: mean, and draws")
+        (marks,) = right.plot([], [], ls="", marker="o", color=style.DATA, ms=6, label="seen")
         turns = times.numpy() / (2 * math.pi)
         right.axvspan(1, 2, color=style.ORANGE, alpha=0.12, lw=0)
-        right.set(xlim=(0, 2), ylim=(-1.6, 1.6), xlabel="turns; the second one is never trained on", ylabel="x₁")
+        right.set(xlim=(0, 2), ylim=(-1.6, 2.1), xlabel="turns; the second one is never trained on", ylabel="x₁")
+        right.legend(loc="upper center", ncols=3)
         title, other = left.set_title(" "), right.set_title(" ")
 
         def update(spiral, seen):
