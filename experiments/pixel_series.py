@@ -24,7 +24,7 @@ from .record import mean, spread, store
 SEEDS = (0, 1, 2)
 EPOCHS, LONG = 20, 40
 TRAINING = {"batch_size": 64}
-LEARNING_RATES = (3e-3, 1e-2, 2e-2, 4e-2)
+LEARNING_RATES = (3e-3, 1e-2, 2e-2)
 HELD_OUT = 288  # of 1437 training digits
 STEPS = (1e-2, 0.3)  # of Δ, for 64 samples; the layers' own default, .001 to .1, is for longer signals
 
