@@ -349,6 +349,14 @@ def test_the_flagged_sign_seen_last_by_a_loop():
     assert x[..., 1].mean() == pytest.approx(latch.FLAGGED, abs=0.03)
 
 
+def test_one_flag_is_asked_for_ever_after():
+    x, y = latch.task(20, 30, seed=3, once=True)
+    assert torch.equal(x[..., 1].sum(1), torch.ones(20)) and len(set(x[..., 1].argmax(1).tolist())) > 10
+    for signs, flags, classes in zip(*x.unbind(-1), y, strict=True):
+        at = int(flags.argmax())
+        assert (classes[:at] == latch.UNSEEN).all() and (classes[at:] == int(signs[at] > 0)).all()
+
+
 def test_the_parity_of_every_prefix_by_a_loop():
     x, y = parity.task(20, 30, seed=3)
     for bits, classes in zip(x[..., 0].tolist(), y.tolist(), strict=True):

@@ -148,7 +148,41 @@ def _of_rows(x):
     return seen[:, None].expand(x.shape).clone()
 
 
-# --- E6.6, a harmonic forecast --------------------------------------------------------------------------------------
+# --- E6.6, a gap in two halves --------------------------------------------------------------------------------------
+
+
+def _defect(advance, h, gap):
+    once, twice = advance(h, gap), advance(advance(h, gap / 2), gap / 2)
+    return ((twice - once).norm() / once.norm()).item()
+
+
+def _same_gap_twice(advance, h, gap):
+    once, twice = advance(h, gap), advance(advance(h, gap), gap)
+    return ((twice - once).norm() / once.norm()).item()
+
+
+def _one_half(advance, h, gap):
+    once, half = advance(h, gap), advance(h, gap / 2)
+    return ((half - once).norm() / once.norm()).item()
+
+
+def _not_relative(advance, h, gap):
+    return (advance(advance(h, gap / 2), gap / 2) - advance(h, gap)).norm().item()
+
+
+def _largest(advance, h, gap):
+    once, twice = advance(h, gap), advance(advance(h, gap / 2), gap / 2)
+    return ((twice - once).abs().max() / once.abs().max()).item()
+
+
+def _gaps():
+    h = torch.randn(5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    euler = lambda h, gap: h - gap * h + 0.1 * gap  # noqa: E731  one step: no flow
+    cell = lambda h, gap: torch.tanh(h + gap)  # noqa: E731
+    return [(euler, h, 0.8), (cell, h, 0.5)]
+
+
+# --- E6.7, a harmonic forecast --------------------------------------------------------------------------------------
 
 
 def _regression(harmonics: int, trend: bool = True, year: float = 2 * math.pi):
@@ -263,6 +297,23 @@ EXERCISES = [
     ),
     Exercise(
         "E6.6",
+        "A gap in two halves",
+        level="derive",
+        hints=(
+            "Pass the gap once as a whole. Then pass half of it, and from the state that you get the other half.",
+            "`advance(advance(h, gap / 2), gap / 2)`; the difference is measured in units of the first state's norm.",
+        ),
+        check=same_function(_gaps, message="Now try it on the GRU of Section 4, and on a flow with one step a gap."),
+        solution=_defect,
+        wrong={
+            "Two *halves*: twice the whole gap is another time.": _same_gap_twice,
+            "The second half is missing: go on from the state after the first.": _one_half,
+            "Divide by the norm of the state after the gap in one piece.": _not_relative,
+            "The norm is asked for, not the largest entry.": _largest,
+        },
+    ),
+    Exercise(
+        "E6.7",
         "The method to beat",
         level="extend",
         hints=(
