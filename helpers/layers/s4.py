@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from . import _checks, _sequences
 from .discretize import dense
@@ -97,7 +98,8 @@ class S4(_sequences.Sampled):
         """(batch, length, features) ↦ the same shape.
 
         Args:
-            mode: "convolution" (by FFT), or "recurrence" (step by step); they agree up to rounding.
+            mode: "convolution" (by FFT), or "recurrence" (the states themselves, chunks of √length steps side by side);
+                they agree up to rounding.
 
         Raises:
             ValueError: u is of another shape or empty, or the mode unknown.
@@ -107,12 +109,7 @@ class S4(_sequences.Sampled):
         _sequences.sequence(self, u, self.features, self.D.dtype)
         if mode == "convolution":
             return fft_convolution(u.mT, self.kernel(u.shape[1])).mT + self.D * u
-        system = self._system()
-        x, outputs = system[0].new_zeros(len(u), self.features, self.state // 2), []
-        for sample in u.unbind(1):
-            y, x = self._advance(system, sample, x)
-            outputs.append(y)
-        return torch.stack(outputs, 1)
+        return self._recurrence(u)
 
     def step(self, u: Tensor, x: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """One sample u (batch, features) and the state before it → output (batch, features) and state.
@@ -129,6 +126,32 @@ class S4(_sequences.Sampled):
         shape, dtype = (*u.shape, self.state // 2), system[0].dtype
         x = system[0].new_zeros(shape) if x is None else _sequences.carried("x", x, shape, dtype)
         return self._advance(system, u, x)
+
+    def _recurrence(self, u):
+        """As `linear_scan` does it: all chunks from zero, the states at their ends chained, all chunks once more."""
+        length = u.shape[1]
+        steps = 1 << (length.bit_length() // 2)  # about √length
+        chunks = -(-length // steps)
+        samples = F.pad(u, (0, 0, 0, chunks * steps - length)).unflatten(1, (chunks, steps)).unbind(2)
+        system = self._system()
+        x = system[0].new_zeros(len(u), chunks, self.features, self.state // 2)
+        for sample in samples:
+            _, x = self._advance(system, sample, x)
+        x, outputs = self._starts(x, steps), []
+        for sample in samples:
+            y, x = self._advance(system, sample, x)
+            outputs.append(y)
+        return torch.stack(outputs, 2).flatten(1, 2)[:, :length]
+
+    def _starts(self, ends, steps):
+        """The state before every chunk, from those that chunks of so many steps reach from zero."""
+        A, B, _ = self.dense()
+        over = torch.linalg.matrix_power(dense(A, B, self._dt().squeeze(-1), "bilinear")[0], steps)
+        reached = torch.cat([ends.real, ends.imag], -1)
+        starts = [torch.zeros_like(reached[:, 0])]
+        for end in reached.unbind(1)[:-1]:
+            starts.append((over @ starts[-1].unsqueeze(-1)).squeeze(-1) + end)
+        return torch.complex(*torch.stack(starts, 1).chunk(2, -1))
 
     def _dt(self):
         return self.log_dt.exp().unsqueeze(-1) * self.interval
