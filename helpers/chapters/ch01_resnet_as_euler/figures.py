@@ -183,31 +183,39 @@ def network_and_flow(networks, x, y, *, key, about, traced=60, fine=128):
     """
     x, y = x.cpu(), y.cpu()
     low, high = x.min(0).values - 0.4, x.max(0).values + 0.4
-    side = [torch.linspace(a, b, 61, dtype=x.dtype) for a, b in zip(low.tolist(), high.tolist(), strict=True)]
+    side = [torch.linspace(a, b, 41, dtype=x.dtype) for a, b in zip(low.tolist(), high.tolist(), strict=True)]
     plane = torch.cartesian_prod(*side)
-    everything = torch.cat([x, plane])
     extent = [low[0].item(), high[0].item(), low[1].item(), high[1].item()]
     paint = np.array([to_rgb(c) for c in style.CLASSES]) * 0.35 + 0.65
 
     @cache
     def evaluated(chosen, steps, method):
+        """Paths of the traced points, the ends of all points, and the accuracy there."""
         stack, head = networks[chosen]
-        paths = _walk(stack.field, everything, stack.horizon, method, steps)
         with torch.no_grad():
-            decided = head(paths[-1]).argmax(-1)
-        accuracy = (decided[: len(x)] == y).double().mean().item()
-        return paths[:, :traced], paths[-1, : len(x)], decided[len(x) :].reshape(61, 61).T, accuracy
+            paths = _walk(stack.field, x, stack.horizon, method, steps)
+            accuracy = (head(paths[-1]).argmax(-1) == y).double().mean().item()
+        return paths[:, :traced], paths[-1], accuracy
+
+    @cache
+    def decided(chosen, steps, method):
+        """The class of every point of the plane; its path is not kept."""
+        stack, head = networks[chosen]
+        ends = torch.tensor([0.0, stack.horizon], dtype=x.dtype)
+        with torch.no_grad():
+            last = odeint(stack.field, plane, ends, method=method, options={"num_steps": steps})[-1]
+            return head(last).argmax(-1).reshape(41, 41).T
 
     @cache
     def compared(chosen, steps, method):
         """Accuracy, accuracy of the flow, relative distance of the ends from the flow's, window of the paths."""
-        paths, states, _, accuracy = evaluated(chosen, steps, method)
-        _, flow, _, accuracy_flow = evaluated(chosen, fine, "rk4")
+        paths, states, accuracy = evaluated(chosen, steps, method)
+        _, flow, accuracy_flow = evaluated(chosen, fine, "rk4")
         return accuracy, accuracy_flow, ((states - flow).norm() / flow.norm()).item(), _window(paths)
 
     def build(fig):
         left, right = fig.subplots(1, 2)
-        blank = np.ones((61, 61, 3))
+        blank = np.ones((41, 41, 3))
         image = right.imshow(blank, origin="lower", extent=extent, aspect="auto", interpolation="bilinear", zorder=0)
         for c, (colour, marker) in enumerate(zip(style.CLASSES, style.CLASS_MARKERS, strict=True)):
             right.plot(*x[y == c].T, ls="", marker=marker, ms=3.5, color=colour, mec="white", mew=0.3)
@@ -225,12 +233,12 @@ def network_and_flow(networks, x, y, *, key, about, traced=60, fine=128):
 
         def update(steps, method, **chosen):
             name = chosen[key]
-            paths, _, decided, _ = evaluated(name, steps, method)
+            paths, _, _ = evaluated(name, steps, method)
             accuracy, accuracy_flow, distance, reach = compared(name, steps, method)
             lines.set_segments(list(paths.transpose(0, 1).numpy()))
             ends.set_data(*paths[-1].T.numpy())
             left.set(xlim=(-reach, reach), ylim=(-reach, reach))
-            image.set_data(paint[decided.numpy()])
+            image.set_data(paint[decided(name, steps, method).numpy()])
             told[0].set_text(f"relative distance from the flow {distance:.2g}")
             told[1].set_text(f"accuracy {accuracy:.2f}, its flow {accuracy_flow:.2f}")
             return [lines, ends, image, *told]
