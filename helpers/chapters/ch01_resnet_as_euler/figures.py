@@ -183,7 +183,7 @@ def network_and_flow(networks, x, y, *, key, about, traced=60, fine=128):
     """
     x, y = x.cpu(), y.cpu()
     low, high = x.min(0).values - 0.4, x.max(0).values + 0.4
-    side = [torch.linspace(a, b, 41, dtype=x.dtype) for a, b in zip(low.tolist(), high.tolist(), strict=True)]
+    side = [torch.linspace(a, b, 33, dtype=x.dtype) for a, b in zip(low.tolist(), high.tolist(), strict=True)]
     plane = torch.cartesian_prod(*side)
     extent = [low[0].item(), high[0].item(), low[1].item(), high[1].item()]
     paint = np.array([to_rgb(c) for c in style.CLASSES]) * 0.35 + 0.65
@@ -204,7 +204,7 @@ def network_and_flow(networks, x, y, *, key, about, traced=60, fine=128):
         ends = torch.tensor([0.0, stack.horizon], dtype=x.dtype)
         with torch.no_grad():
             last = odeint(stack.field, plane, ends, method=method, options={"num_steps": steps})[-1]
-            return head(last).argmax(-1).reshape(41, 41).T
+            return head(last).argmax(-1).reshape(33, 33).T
 
     @cache
     def compared(chosen, steps, method):
@@ -215,7 +215,7 @@ def network_and_flow(networks, x, y, *, key, about, traced=60, fine=128):
 
     def build(fig):
         left, right = fig.subplots(1, 2)
-        blank = np.ones((41, 41, 3))
+        blank = np.ones((33, 33, 3))
         image = right.imshow(blank, origin="lower", extent=extent, aspect="auto", interpolation="bilinear", zorder=0)
         for c, (colour, marker) in enumerate(zip(style.CLASSES, style.CLASS_MARKERS, strict=True)):
             right.plot(*x[y == c].T, ls="", marker=marker, ms=3.5, color=colour, mec="white", mew=0.3)
