@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -64,12 +66,12 @@ class _SelectiveScan(torch.autograd.Function):
     def forward(ctx, u, delta, A, B, C, initial):
         steps = _steps(u.shape[1])
         v, d, b, c = (_cut(z, steps) for z in (u * delta, delta, B, C))
-        b, c, rate = b.unsqueeze(2), c.unsqueeze(2), A.mT.contiguous().unsqueeze(-1)
+        b, c, rate = b.unsqueeze(2), c.unsqueeze(2), _binary(A.mT.contiguous().unsqueeze(-1))
         starts = _chunk_starts(v, d, b, rate, initial)
         h, decay, work = starts.clone(), torch.empty_like(starts), torch.empty_like(starts)
         y = torch.empty_like(v)
         for v_t, d_t, b_t, c_t, y_t in _walk(v, d, b, c, y):
-            torch.mul(d_t, rate, out=decay).exp_()
+            torch.mul(d_t, rate, out=decay).exp2_()
             torch.addcmul(torch.mul(v_t, b_t, out=work), decay, h, out=h)
             torch.sum(torch.mul(h, c_t, out=work), 0, out=y_t)
         ctx.save_for_backward(u, delta, A, B, C, starts)
@@ -84,7 +86,7 @@ class _SelectiveScan(torch.autograd.Function):
         v, d, b, c = (_cut(z, steps) for z in (u * delta, delta, B, C))
         g = _cut(grad_y, steps)
         b, c, rate = b.unsqueeze(2), c.unsqueeze(2), A.mT.contiguous().unsqueeze(-1)
-        states, decays = _states_again(v, d, b, rate, starts)
+        states, decays = _states_again(v, d, b, _binary(rate), starts)
         carry = _chunk_ends(g, c, decays, torch.exp(d.sum(0) * rate), grad_last)
         work, adjoint, grad_rate = torch.empty_like(carry), torch.empty_like(carry), torch.zeros_like(carry)
         grad_v, grad_d = torch.empty_like(v), torch.empty_like(v)
@@ -105,6 +107,11 @@ class _SelectiveScan(torch.autograd.Function):
         return grad_v * delta, grad_d + grad_v * u, grad_rate.sum(-1).mT, grad_b, grad_c, grad_initial
 
 
+def _binary(rate):
+    """rate · log₂ e, so that exp(Δ · rate) is 2 to the power of Δ times it: a third of the time, in torch."""
+    return rate * math.log2(math.e)
+
+
 def _walk(*sequences):
     """What every one of them holds at the first step of each chunk, at the second, …"""
     return list(zip(*(z.unbind(0) for z in sequences), strict=True))
@@ -116,8 +123,8 @@ def _steps(length):
 
 def _cut(z, steps):
     """(batch, length, k) → (steps, k, batch · chunks)."""
-    # Δ = 0 beyond the end leaves the state as it is
-    z = F.pad(z, (0, 0, 0, -z.shape[1] % steps))
+    if missing := -z.shape[1] % steps:
+        z = F.pad(z, (0, 0, 0, missing))  # Δ = 0 beyond the end leaves the state as it is
     # as one transposition of a matrix, which torch is quick at
     return z.reshape(-1, steps * z.shape[-1]).mT.contiguous().unflatten(0, (steps, -1))
 
@@ -132,14 +139,14 @@ def _by_chunk(h, batch):
 
 
 def _chunk_starts(v, d, b, rate, initial):
-    """The state before the first step of every chunk."""
+    """The state before the first step of every chunk; `rate` is binary, here and below."""
     h = v[0] * b[0]
     decay, work = torch.empty_like(h), torch.empty_like(h)
     for v_t, d_t, b_t in _walk(v[1:], d[1:], b[1:]):
-        torch.mul(d_t, rate, out=decay).exp_()
+        torch.mul(d_t, rate, out=decay).exp2_()
         torch.addcmul(torch.mul(v_t, b_t, out=work), decay, h, out=h)
     batch = len(initial)
-    ends, over_chunk = _by_chunk(h, batch), _by_chunk(torch.exp(d.sum(0) * rate), batch)
+    ends, over_chunk = _by_chunk(h, batch), _by_chunk(torch.exp2(d.sum(0) * rate), batch)
     starts = torch.empty_like(h)
     by_chunk = _by_chunk(starts, batch)
     state = by_chunk[..., 0].copy_(initial.permute(2, 1, 0))
@@ -155,7 +162,7 @@ def _states_again(v, d, b, rate, starts):
     decays = starts.new_empty(len(v), *starts.shape)
     work = torch.empty_like(starts)
     for v_t, d_t, b_t, decay, before, h_t in _walk(v, d, b, decays, states[:-1], states[1:]):
-        torch.mul(d_t, rate, out=decay).exp_()
+        torch.mul(d_t, rate, out=decay).exp2_()
         torch.addcmul(torch.mul(v_t, b_t, out=work), decay, before, out=h_t)
     return states, decays
 
