@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-PEERS = ("torchdiffeq", "torchode", "torchdyn", "torchebm", "diffrax")
+PEERS = ("torchdiffeq", "torchode", "torchdyn", "torchebm", "torchsde", "torchcde", "mambapy", "diffrax")
 BESIDE = ("torch", "numpy", "scipy", "jax")
 # a peer within this of us is level: more than that is noise on a machine that does something else as well
 LEVEL = 0.03

@@ -7,6 +7,8 @@ neighbouring solutions.
 
 `sdeint` is the door to the stochastic equations; `stochastic` holds the step of each method, and `BrownianPath` is the
 noise that they can share.
+
+`cdeint` is the door to equations that are driven by a path, and `paths` draws one through the observations of a series.
 """
 
 from . import analysis, explicit, paths, symplectic, tableaux
