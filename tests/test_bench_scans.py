@@ -34,6 +34,7 @@ def test_the_ways_compute_the_same(what, monkeypatch):
 def test_what_is_kept_is_counted_without_inputs_and_output():
     assert scans.kept(lambda x: x * 2, [torch.ones(1000)]) == 0
     assert scans.kept(lambda x: (x * 2).exp() * 3, [torch.ones(1000)]) == 4000
+    assert scans.kept(lambda x: x.view(10, 100) * x.view(10, 100).mT.reshape(10, 100), [torch.ones(1000)]) == 4000
 
 
 def test_turns_are_taken_by_all():

@@ -54,7 +54,8 @@ def _check(u, delta, A, B, C):
         _sequences.carried(name, value, (batch, length, A.shape[1]), u.dtype)
     if not (A <= 0).all():
         raise ValueError(f"A must be at most 0 everywhere, or states grow by themselves; got up to {A.max().item():g}")
-    if not ((delta >= 0) & delta.isfinite()).all():
+    low, high = delta.detach().aminmax()  # both are NaN where one entry is
+    if not (low >= 0 and high < math.inf):
         worst = delta[~((delta >= 0) & delta.isfinite())][0].item()
         raise ValueError(f"delta must be at least 0 and finite everywhere; got {worst:g}")
 
