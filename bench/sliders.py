@@ -54,7 +54,7 @@ def table(names: list[str] | None = None) -> Iterator[str]:
         names: beginnings of notebooks' names; all when empty.
 
     Raises:
-        RuntimeError: there is no Chromium.
+        RuntimeError: there is no Chromium, or the built book is not that of the notebooks.
     """
     executable = chromium.find()
     if executable is None:
@@ -91,6 +91,8 @@ def _rows(browser, path: Path) -> Iterator[str]:
         page.evaluate(CLOCK)
         still = [_measure(page, root, "input[type=range]") for root in page.locator(".explorer").all()]
         page.close()
+        if len(still) != count:
+            raise RuntimeError(f"{built.relative_to(ROOT)} is a page of another {path.name}: build the book again")
     for name, sliders, others, pages in zip(names, live, beside, still, strict=True):
         for i, (label, ms) in enumerate(sliders.items()):
             other = list(others.values())[i] if i < len(others) else []

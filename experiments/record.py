@@ -9,7 +9,7 @@ import json
 import platform
 import re
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -76,6 +76,15 @@ def mean(values: list[float]) -> float:
 def spread(values: list[float]) -> float:
     """The standard deviation over seeds, n − 1 in the denominator; 0 for a single one."""
     return statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def tune(label: str, rates: Iterable[float], score: Callable[[float, int], float], runs: Iterable[int]) -> dict:
+    """The mean of `score(lr, run)` over the runs, for every learning rate: one run would choose by luck as well."""
+    found, runs = {}, tuple(runs)
+    for lr in rates:
+        found[f"{lr:g}"] = mean([score(lr, run) for run in runs])
+        print(label, lr, f"{found[f'{lr:g}']:.4g}", flush=True)
+    return found
 
 
 def code_hash(name: str) -> str:

@@ -5,13 +5,6 @@ from __future__ import annotations
 from torch import Tensor
 
 
-def one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
-    """`value` when it is one of the words that are allowed."""
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {value!r}")
-    return value
-
-
 def images(name: str, x: Tensor, channels: int, smallest: int) -> None:
     """Refuse what is no batch of images with these channels, or has sides that a stencil does not fit on."""
     if x.ndim != 4 or x.shape[1] != channels or min(x.shape[-2:]) < smallest:

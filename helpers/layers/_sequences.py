@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from . import _checks
-
-
-def choice(name: str, value: str, allowed: Iterable[str]) -> str:
-    """`value` when it is one of `allowed`."""
-    allowed = tuple(allowed)
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
-    return value
 
 
 def even_number(name: str, value: int) -> int:
@@ -93,23 +85,3 @@ def _real_of(name, value, layer, dtype):
     if not isinstance(value, Tensor) or value.dtype != dtype:
         got = value.dtype if isinstance(value, Tensor) else type(value).__name__
         raise TypeError(f"{name} must be a tensor of {dtype}, as {type(layer).__name__}'s parameters are; got {got}")
-
-
-class Sampled(nn.Module):
-    """A layer with a step Δ of its own, and the `interval` by which another sampling rate multiplies it."""
-
-    def __init__(self):
-        super().__init__()
-        self._interval = 1.0
-
-    @property
-    def interval(self) -> float:
-        """Time between two samples as a multiple of that in training, such as 0.5 for one sampled twice as finely.
-
-        It multiplies Δ. Positive and finite; not a parameter, and not part of the `state_dict`.
-        """
-        return self._interval
-
-    @interval.setter
-    def interval(self, value: float):
-        self._interval = _checks.positive_number("interval", value)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from . import _checks, _images
+from . import _checks, _choice, _images
 
 BOUNDARIES = ("zeros", "replicate", "circular")
 
@@ -110,7 +110,7 @@ def towards_top(apply, transpose, x: Tensor, iterations: int, axes: tuple[int, .
 
 def _width(kernel, boundary):
     """w in k = 2w + 1, after a look at both arguments."""
-    _images.one_of("boundary", boundary, BOUNDARIES)
+    _choice.one_of("boundary", boundary, BOUNDARIES)
     if kernel.ndim != 4 or kernel.shape[2] != kernel.shape[3] or kernel.shape[2] % 2 == 0:
         raise ValueError(f"kernel must have the shape (out, in, k, k) with k odd; got {tuple(kernel.shape)}")
     return kernel.shape[-1] // 2

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from . import _checks, _images
+from . import _checks, _choice
 from .convolution import BOUNDARIES, conv
 
 
@@ -100,7 +100,7 @@ class DifferentialConv2d(nn.Module):
         self.in_channels = _checks.whole_number("in_channels", in_channels, at_least=1)
         self.out_channels = _checks.whole_number("out_channels", out_channels, at_least=1)
         self.spacing = _checks.positive_number("spacing", spacing)
-        self.boundary = _images.one_of("boundary", boundary, BOUNDARIES)
+        self.boundary = _choice.one_of("boundary", boundary, BOUNDARIES)
         self.orders = None if orders is None else _pairs(orders)
         allowed = torch.ones(3, 3, dtype=torch.bool)
         if self.orders is not None:

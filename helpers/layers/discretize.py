@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from . import _sequences
+from . import _choice, _sequences
 
 METHODS = ("zoh", "bilinear", "euler")
 
@@ -25,7 +25,7 @@ def discretize(A: Tensor, B: Tensor, dt: float | Tensor, method: str = "zoh") ->
         ValueError: The method is unknown, the shapes do not fit, or dt is not positive and finite everywhere.
         TypeError: A or B is not a tensor of floating-point numbers.
     """
-    _sequences.choice("method", method, METHODS)
+    _choice.one_of("method", method, METHODS)
     _sequences.real_or_complex("A", A)
     _sequences.real_or_complex("B", B)
     full = A.ndim == B.ndim + 1

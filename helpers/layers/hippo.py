@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from . import _checks, _sequences
+from . import _checks, _choice, _sequences
 from .discretize import discretize
 
 _MEASURES = ("legs", "legt")
@@ -66,7 +66,7 @@ def hippo(measure: str, n: int, *, dtype: torch.dtype | None = None) -> Hippo:
         ValueError: `measure` is unknown, or n is below 1.
         TypeError: n is not a whole number, or `dtype` not one of real floating-point numbers.
     """
-    _sequences.choice("measure", measure, _MEASURES)
+    _choice.one_of("measure", measure, _MEASURES)
     n = _checks.whole_number("n", n, at_least=1)
     dtype = dtype or torch.get_default_dtype()
     if not dtype.is_floating_point:
@@ -110,7 +110,7 @@ def hippo_memory(measure: str, u: Tensor, n: int, *, method: str = "zoh", window
         return _states(torch.zeros_like(B), u, lambda start, stop: ([A_bar] * (stop - start), [B_bar] * (stop - start)))
     if window is not None:
         raise ValueError(f"window must be None for 'legs', which remembers the whole past; got {window!r}")
-    _sequences.choice("method", method, ("zoh", "bilinear", "euler"))
+    _choice.one_of("method", method, ("zoh", "bilinear", "euler"))
 
     def steps(start, stop):
         t = torch.arange(start + 1, stop + 1, dtype=u.dtype, device=u.device)

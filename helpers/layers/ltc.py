@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from . import _checks, _sequences
+from . import _checks, _choice, _sequences
 
 
 class LTC(nn.Module):
@@ -33,7 +33,7 @@ class LTC(nn.Module):
         self.inputs = _checks.whole_number("inputs", inputs, at_least=1)
         self.units = _checks.whole_number("units", units, at_least=1)
         self.substeps = _checks.whole_number("substeps", substeps, at_least=1)
-        self.method = _sequences.choice("method", method, ("fused", "euler"))
+        self.method = _choice.one_of("method", method, ("fused", "euler"))
         self.drive = nn.Linear(self.inputs, self.units)
         self.recurrent = nn.Linear(self.units, self.units, bias=False)
         self.A = nn.Parameter(torch.randn(self.units))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from helpers.solvers import tableaux
 from helpers.solvers.explicit import step
 
-from . import _checks, _series
+from . import _checks, _choice, _series
 from .vector_field import MLPField
 
 
@@ -47,9 +47,7 @@ class ODERNN(nn.Module):
         self.cell = nn.GRUCell(2 * self.channels, self.hidden)
         self.readout = nn.Linear(self.hidden, _checks.whole_number("outputs", outputs, at_least=1))
         explicit = [name for name, tableau in tableaux.TABLEAUX.items() if tableau.explicit]
-        if method not in explicit:
-            raise ValueError(f"method must be one of {', '.join(map(repr, explicit))}; got {method!r}")
-        self.method = method
+        self.method = _choice.one_of("method", method, explicit)
         self.steps = _checks.whole_number("steps", steps, at_least=1)
 
     def evolve(self, h: Tensor, gap: Tensor | float) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from . import _checks, _images
+from . import _checks, _choice, _images
 from .convex_potential import _same
 from .convolution import BOUNDARIES, conv, conv_transpose, operator_norm, towards_top
 
@@ -56,7 +56,7 @@ class SymmetricConv2d(nn.Module):
         if not callable(activation):
             raise TypeError(f"activation must be a function of a tensor; got {activation!r}")
         self.activation = activation
-        self.boundary = _images.one_of("boundary", boundary, BOUNDARIES)
+        self.boundary = _choice.one_of("boundary", boundary, BOUNDARIES)
         drawn = nn.Conv2d(self.channels, self.hidden, self.kernel_size)
         self.kernel, self.bias = drawn.weight, drawn.bias
         self.register_buffer("direction", None, persistent=False)  # where `running_norm` goes on
@@ -120,7 +120,7 @@ class _Block(nn.Module):
     def __init__(self, step: float, limit: str):
         super().__init__()
         self.step = _checks.positive_number("step", step)
-        self.limit = _images.one_of("limit", limit, LIMITS)
+        self.limit = _choice.one_of("limit", limit, LIMITS)
         self._known = None  # what a limit was needed for last, those kernels, and that limit
 
     def _forces(self) -> tuple[SymmetricConv2d, ...]:

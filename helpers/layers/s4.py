@@ -9,14 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from . import _checks, _sequences
+from . import _checks, _choice, _sequences
+from ._state_space import StateSpace, gaussian, real_pairs
 from .discretize import dense
 from .fft_convolution import fft_convolution
 from .hippo import hippo
-from .s4d import MODES, gaussian, log_uniform, real_pairs
+from .s4d import MODES
 
 
-class S4(_sequences.Sampled):
+class S4(StateSpace):
     """One diagonal-plus-low-rank state-space model a feature: u (batch, length, features) → y of the same shape.
 
         x' = A x + B u,    y = C x + D u,    A = V (Λ − p pᴴ) Vᴴ,
@@ -47,23 +48,18 @@ class S4(_sequences.Sampled):
     """
 
     def __init__(self, features: int, state: int = 64, *, dt: Sequence[float] = (1e-3, 1e-1)):
-        super().__init__()
-        self.features = _checks.whole_number("features", features, at_least=1)
-        self.state = _sequences.even_number("state", state)
+        super().__init__(features, state)
         memory = hippo("legs", self.state, dtype=torch.float64)
         poles, vectors = memory.eigenvectors()
         p, b = (vectors.mH @ z.to(vectors.dtype) for z in (memory.P[:, 0], memory.B))
-        self.log_dt = nn.Parameter(log_uniform(self.features, dt))
-        self.log_decay = nn.Parameter((-poles.real).log().to(self.log_dt.dtype).repeat(self.features, 1))
-        self.frequency = nn.Parameter(poles.imag.to(self.log_dt.dtype).repeat(self.features, 1))
+        self.start(poles.repeat(self.features, 1), dt)
         self.P, self.B = (real_pairs(z.repeat(self.features, 1)) for z in (p, b))
         self.C = real_pairs(gaussian(self.features, self.state // 2))
         self.D = nn.Parameter(torch.randn(self.features))
 
     def continuous(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Λ, p, B and C, each complex, (features, state / 2)."""
-        poles = torch.complex(-self.log_decay.exp(), self.frequency)
-        return poles, *(torch.view_as_complex(z) for z in (self.P, self.B, self.C))
+        return self.poles, *(torch.view_as_complex(z) for z in (self.P, self.B, self.C))
 
     def dense(self) -> tuple[Tensor, Tensor, Tensor]:
         """A (features, state, state), B and C (features, state) of the same system, real, on (Re z, Im z)."""
@@ -81,7 +77,7 @@ class S4(_sequences.Sampled):
         c = self._truncated(length)
         angle = -2 * math.pi / length * torch.arange(length // 2 + 1, dtype=self.D.dtype, device=self.D.device)
         root = torch.polar(torch.ones_like(angle), angle)
-        scale, damp = 2 / self._dt() * (1 - root), 1 + root  # (features, roots), (roots,)
+        scale, damp = 2 / self.steps * (1 - root), 1 + root  # (features, roots), (roots,)
 
         def cauchy(v, w):
             """Σ v w / (scale − damp Λ) over both halves, (features, roots)."""
@@ -105,7 +101,7 @@ class S4(_sequences.Sampled):
             ValueError: u is of another shape or empty, or the mode unknown.
             TypeError: u is of another dtype than the parameters.
         """
-        _sequences.choice("mode", mode, MODES)
+        _choice.one_of("mode", mode, MODES)
         _sequences.sequence(self, u, self.features, self.D.dtype)
         if mode == "convolution":
             return fft_convolution(u.mT, self.kernel(u.shape[1])).mT + self.D * u
@@ -146,20 +142,17 @@ class S4(_sequences.Sampled):
     def _starts(self, ends, steps):
         """The state before every chunk, from those that chunks of so many steps reach from zero."""
         A, B, _ = self.dense()
-        over = torch.linalg.matrix_power(dense(A, B, self._dt().squeeze(-1), "bilinear")[0], steps)
+        over = torch.linalg.matrix_power(dense(A, B, self.steps.squeeze(-1), "bilinear")[0], steps)
         reached = torch.cat([ends.real, ends.imag], -1)
         starts = [torch.zeros_like(reached[:, 0])]
         for end in reached.unbind(1)[:-1]:
             starts.append((over @ starts[-1].unsqueeze(-1)).squeeze(-1) + end)
         return torch.complex(*torch.stack(starts, 1).chunk(2, -1))
 
-    def _dt(self):
-        return self.log_dt.exp().unsqueeze(-1) * self.interval
-
     def _truncated(self, length):
         """C̃ = C (1 − A_bar^length), complex (features, state / 2)."""
         A, B, C = self.dense()
-        A_bar, _ = dense(A, B, self._dt().squeeze(-1), "bilinear")
+        A_bar, _ = dense(A, B, self.steps.squeeze(-1), "bilinear")
         power = torch.linalg.matrix_power(A_bar, length)
         re, im = (C - (C.unsqueeze(-2) @ power).squeeze(-2)).chunk(2, -1)
         return torch.complex(re, -im) / 2
@@ -167,7 +160,7 @@ class S4(_sequences.Sampled):
     def _system(self):
         """Λ, p, B, C, 2/Δ, and what Woodbury's identity needs of (2/Δ − A)⁻¹."""
         poles, p, b, c = self.continuous()
-        scale = 2 / self._dt()
+        scale = 2 / self.steps
         resolvent = 1 / (scale - poles)
         return poles, p, b, c, scale, resolvent, 1 + _paired(p, resolvent * p)
 
@@ -178,9 +171,6 @@ class S4(_sequences.Sampled):
         x = resolvent * right
         x = x - resolvent * p * (_paired(p, x) / inner)
         return 2 * (c * x).sum(-1).real + self.D * u, x
-
-    def extra_repr(self) -> str:
-        return f"features={self.features}, state={self.state}, interval={self.interval:g}"
 
 
 def _paired(p, z):

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from . import _checks, _sequences
+from . import _choice, _sequences
+from ._state_space import StateSpace, gaussian, real_pairs
 from .discretize import diagonal
 from .fft_convolution import diagonal_kernel, fft_convolution
 from .hippo import hippo
@@ -31,7 +32,7 @@ def diagonal_poles(init: str, n: int) -> tuple[Tensor, Tensor]:
         ValueError: `init` is unknown, or n is odd or below 2.
         TypeError: n is not a whole number.
     """
-    _sequences.choice("init", init, _INITS)
+    _choice.one_of("init", init, _INITS)
     n = _sequences.even_number("n", n)
     if init == "legs":
         return hippo("legs", n, dtype=torch.float64).diagonal()
@@ -41,23 +42,7 @@ def diagonal_poles(init: str, n: int) -> tuple[Tensor, Tensor]:
     return poles, torch.ones_like(poles)
 
 
-def log_uniform(shape: int, dt: Sequence[float]) -> Tensor:
-    """Logarithms of initial steps Δ, uniform between those of dt = (low, high)."""
-    low, high = _sequences.step_range(dt)
-    return math.log(low) + torch.rand(shape) * (math.log(high) - math.log(low))
-
-
-def real_pairs(z: Tensor) -> nn.Parameter:
-    """A complex tensor as a real parameter with a last axis (real, imaginary), in torch's default dtype."""
-    return nn.Parameter(torch.view_as_real(z.resolve_conj().contiguous()).to(torch.get_default_dtype()))
-
-
-def gaussian(*shape: int) -> Tensor:
-    """Complex numbers with E |z|² = 1, complex128."""
-    return torch.view_as_complex(torch.randn(*shape, 2).double() / 2**0.5)
-
-
-class S4D(_sequences.Sampled):
+class S4D(StateSpace):
     """One diagonal state-space model a feature: u (batch, length, features) → y of the same shape.
 
         x' = λ x + b u,    y = 2 Re(c x) + d u,
@@ -91,21 +76,16 @@ class S4D(_sequences.Sampled):
         dt: Sequence[float] = (1e-3, 1e-1),
         method: str = "zoh",
     ):
-        super().__init__()
-        self.features = _checks.whole_number("features", features, at_least=1)
-        self.state = _sequences.even_number("state", state)
-        self.method = _sequences.choice("method", method, ("zoh", "bilinear"))
+        super().__init__(features, state)
+        self.method = _choice.one_of("method", method, ("zoh", "bilinear"))
         poles, b = diagonal_poles(init, self.state)
-        self.log_dt = nn.Parameter(log_uniform(self.features, dt))
-        self.log_decay = nn.Parameter((-poles.real).log().to(self.log_dt.dtype).repeat(self.features, 1))
-        self.frequency = nn.Parameter(poles.imag.to(self.log_dt.dtype).repeat(self.features, 1))
+        self.start(poles.repeat(self.features, 1), dt)
         self.C = real_pairs(gaussian(self.features, self.state // 2) * b)
         self.D = nn.Parameter(torch.randn(self.features))
 
     def discrete(self) -> tuple[Tensor, Tensor, Tensor]:
         """a_bar, log a_bar and c b_bar of the recurrence, each (features, state / 2)."""
-        poles = torch.complex(-self.log_decay.exp(), self.frequency)
-        dt = self.log_dt.exp().unsqueeze(-1) * self.interval
+        poles, dt = self.poles, self.steps
         a, b = diagonal(poles, torch.ones_like(poles), dt, self.method)
         log_a = poles * dt if self.method == "zoh" else a.log()
         return a, log_a, torch.view_as_complex(self.C) * b
@@ -125,7 +105,7 @@ class S4D(_sequences.Sampled):
             ValueError: u is of another shape or empty, or the mode unknown.
             TypeError: u is of another dtype than the parameters.
         """
-        _sequences.choice("mode", mode, MODES)
+        _choice.one_of("mode", mode, MODES)
         _sequences.sequence(self, u, self.features, self.D.dtype)
         if mode == "convolution":
             return fft_convolution(u.mT, self.kernel(u.shape[1])).mT + self.D * u
@@ -154,4 +134,4 @@ class S4D(_sequences.Sampled):
         return 2 * (x * c).sum(-1).real + self.D * u, x
 
     def extra_repr(self) -> str:
-        return f"features={self.features}, state={self.state}, method={self.method!r}, interval={self.interval:g}"
+        return f"{super().extra_repr()}, method={self.method!r}"

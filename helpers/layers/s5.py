@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from . import _checks, _sequences
+from . import _choice, _sequences
+from ._state_space import StateSpace, gaussian, real_pairs
 from .discretize import diagonal
 from .linear_scan import linear_scan
-from .s4d import diagonal_poles, gaussian, log_uniform, real_pairs
+from .s4d import diagonal_poles
 
 
-class S5(_sequences.Sampled):
+class S5(StateSpace):
     """One state-space model for all features together: u (batch, length, features) → y of the same shape.
 
         x' = Λ x + B u,    y = 2 Re(C x) + D u,
@@ -46,24 +47,18 @@ class S5(_sequences.Sampled):
         dt: Sequence[float] = (1e-3, 1e-1),
         method: str = "zoh",
     ):
-        super().__init__()
-        self.features = _checks.whole_number("features", features, at_least=1)
-        self.state = _sequences.even_number("state", state)
-        self.method = _sequences.choice("method", method, ("zoh", "bilinear"))
+        super().__init__(features, state)
+        self.method = _choice.one_of("method", method, ("zoh", "bilinear"))
         poles, _ = diagonal_poles(init, self.state)
         half = self.state // 2
-        self.log_dt = nn.Parameter(log_uniform(half, dt))
-        self.log_decay = nn.Parameter((-poles.real).log().to(self.log_dt.dtype))
-        self.frequency = nn.Parameter(poles.imag.to(self.log_dt.dtype))
+        self.start(poles, dt)
         self.B = real_pairs(gaussian(half, self.features) / self.features**0.5)
         self.C = real_pairs(gaussian(self.features, half) / half**0.5)
         self.D = nn.Parameter(torch.randn(self.features))
 
     def discrete(self) -> tuple[Tensor, Tensor]:
         """a_bar (state / 2,) and B_bar (state / 2, features)."""
-        poles = torch.complex(-self.log_decay.exp(), self.frequency).unsqueeze(-1)
-        dt = self.log_dt.exp().unsqueeze(-1) * self.interval
-        a, b = diagonal(poles, torch.view_as_complex(self.B), dt, self.method)
+        a, b = diagonal(self.poles.unsqueeze(-1), torch.view_as_complex(self.B), self.steps, self.method)
         return a.squeeze(-1), b
 
     def forward(self, u: Tensor) -> Tensor:
@@ -98,4 +93,4 @@ class S5(_sequences.Sampled):
         return 2 * (x @ torch.view_as_complex(self.C).mT).real
 
     def extra_repr(self) -> str:
-        return f"features={self.features}, state={self.state}, method={self.method!r}, interval={self.interval:g}"
+        return f"{super().extra_repr()}, method={self.method!r}"

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from . import _checks, _sequences
-from .s4d import log_uniform
+from ._state_space import log_uniform
 from .selective_scan import selective_scan
 
 
