@@ -9,11 +9,13 @@ makes them from the number of features.
 
 from .antisymmetric import AntisymmetricField, AntisymmetricLinear, AntisymmetricRNNCell
 from .certificate import certified_accuracy, certified_radius
+from .cnf import CNF, exact_divergence, hutchinson_divergence, log_normal
 from .convex_potential import ConvexPotentialLayer, power_iteration, spectral_norm
 from .convolution import conv, conv_transpose, operator_norm
 from .differential_conv import DifferentialConv2d, kernel_from_operators, operator_basis, operators_from_kernel
 from .discretize import discretize
 from .fft_convolution import diagonal_kernel, fft_convolution
+from .flow_matching import EmpiricalVelocity, FlowMatching, Guided, generate, paired, squared_norm, straightness
 from .graph_diffusion import GraphDiffusion
 from .gru_ode import GRUODE
 from .hamiltonian import HamiltonianBlock
@@ -38,7 +40,9 @@ from .sde_block import SDEBlock, SDENet
 from .selective_scan import selective_scan
 from .selective_ssm import SelectiveSSM
 from .stochastic_depth import StochasticDepth
+from .time_mlp import TimeMLP
 from .vector_field import FunctionField, MLPField
+from .vp_sde import VPSDE
 
 __all__ = [
     "AntisymmetricField",
@@ -46,11 +50,15 @@ __all__ = [
     "AntisymmetricRNNCell",
     "AugmentedODEBlock",
     "CDEField",
+    "CNF",
     "ConvexPotentialLayer",
     "DifferentialConv2d",
+    "EmpiricalVelocity",
+    "FlowMatching",
     "FunctionField",
     "GRUODE",
     "GraphDiffusion",
+    "Guided",
     "HamiltonianBlock",
     "HamiltonianConvBlock",
     "Hippo",
@@ -76,6 +84,8 @@ __all__ = [
     "SelectiveSSM",
     "StochasticDepth",
     "SymmetricConv2d",
+    "TimeMLP",
+    "VPSDE",
     "certified_accuracy",
     "certified_radius",
     "conv",
@@ -83,18 +93,25 @@ __all__ = [
     "diagonal_kernel",
     "diagonal_poles",
     "discretize",
+    "exact_divergence",
     "fft_convolution",
+    "generate",
     "hippo",
     "hippo_memory",
+    "hutchinson_divergence",
     "kernel_from_operators",
     "legendre",
     "linear_scan",
+    "log_normal",
     "operator_basis",
     "operator_norm",
     "operators_from_kernel",
+    "paired",
     "power_iteration",
     "project",
     "selective_scan",
     "spectral_norm",
+    "squared_norm",
+    "straightness",
     "with_time",
 ]
