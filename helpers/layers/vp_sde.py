@@ -1,4 +1,4 @@
-"""The variance-preserving diffusion: an SDE that forgets the data, its reverse, and the flow with the same marginals."""
+"""The variance-preserving diffusion: an SDE that forgets the data, its reverse, and the flow with the same law."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Score = Callable[[float | Tensor, Tensor], Tensor]
 class VPSDE:
     """dX = −½ β(t) X dt + √β(t) dW on [0, 1], β linear from `beta_min` to `beta_max`: data at t = 0, noise at t = 1.
 
-    X(t) = α(t) X(0) + σ(t) ε with α = exp(−½ ∫₀ᵗ β), σ² = 1 − α², ε ~ N(0, I). With the score s(t, x) = ∇ log p_t(x) both
+    X(t) = α(t) X(0) + σ(t) ε with α = exp(−½ ∫₀ᵗ β), σ² = 1 − α², ε ~ N(0, I). With the score s(t, x) = ∇ log p_t(x)
 
         the reverse SDE:      dX = [−½ β X − β s] dt + √β dW̄,  backwards in t,
         the probability flow: dx/dt = −½ β (x + s)
 
-    have the marginals p_t (Song et al. 2021, Score-based generative modeling through stochastic differential equations,
-    arXiv 2011.13456).
+    both have the marginals p_t (Song et al. 2021, Score-based generative modeling through stochastic differential
+    equations, arXiv 2011.13456).
 
     Raises:
         ValueError: Not 0 ≤ beta_min ≤ beta_max.
