@@ -23,6 +23,8 @@ TABLES = (
     "latch",
     "pixel_series",
     "parity",
+    "moon_flows",
+    "digit_flows",
 )
 
 
