@@ -172,8 +172,8 @@ def made(velocity: nn.Module, judge: nn.Module, digit: int, weight: float, nfe: 
     """A sheet of digits from fixed noise, by guided steps of Euler's method.
 
     Returns:
-        The images (n, 64), cut to black and white, [−1, 1]; how many of them the judge takes for the wanted digit; and their mean distance from each
-        other, relative to that of real digits of this class.
+        The images (n, 64), cut to black and white, [−1, 1]; how many of them the judge takes for the wanted digit; and
+        their mean distance from each other, relative to that of real digits of this class.
     """
     n = SHEET[0] * SHEET[1]
     noise = _normal(4, n, 64).to(next(velocity.parameters(), pixels()[0]))

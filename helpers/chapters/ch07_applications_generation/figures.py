@@ -331,6 +331,9 @@ def nfe_curves(counts, rows, floor):
             ax.loglog([count] * len(seeds), seeds, ls="", marker=look["marker"], ms=4, alpha=0.4, color=look["color"])
         told.append(f"{label}: {means[0]:.2g} with {_evaluations(counts[0])}, {means[-1]:.2g} with {counts[-1]}")
     ax.axhline(floor, color=style.DATA, ls=":", lw=1.5, label="fresh data")
+    low, high = ax.get_ylim()
+    ticks = [n * 10.0**k for k in range(-4, 3) for n in (1, 2, 5) if low <= n * 10.0**k <= high]
+    ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.set_xticks(counts, [str(count) for count in counts])
     ax.minorticks_off()
     ax.set(xlabel="evaluations of the network", ylabel="distance from the data")
