@@ -133,7 +133,7 @@ def _is_heun(answer, exercise):
     calls = found[0][1]
     return Verdict.wrong(
         named
-        or f"That is not Heun's method: 16 steps call the velocity {calls} times, and twice as many divide the error by "
+        or f"That is not Heun's method: 16 steps call the velocity {calls} times, and 32 steps divide the error by "
         f"{coarse / max(fine, 1e-300):.2g}. A hint may help: exercises[{exercise.id!r}].hint(1)."
     )
 
