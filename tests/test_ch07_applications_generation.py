@@ -148,11 +148,12 @@ def flows():
 
 def test_two_flows_move_as_their_velocities_say(flows):
     build, describe = flows
-    tails, cloud, title, _, moved, other = build(Figure())(nfe=3, t=0.5)
+    tails, cloud, title, drawn, moved, other = build(Figure())(nfe=3, t=0.5)
     here, there = (dots.get_xydata() for dots in (cloud, moved))
     assert np.allclose(there - here, [0.5, 0])
     segment = tails.get_segments()[0]
     assert len(segment) == 3 and np.allclose(segment, here[0])
+    assert np.allclose(drawn.get_segments()[0], here[0] + [[0, 0], [1 / 3, 0], [1 / 2, 0]]), "up to where the dot is"
     start = torch.tensor(here)
     for told, end in ((title, start), (other, start + torch.tensor([1.0, 0.0]))):
         off = sliced_wasserstein(end, dynamics.moons(len(start), 5), directions=64)
