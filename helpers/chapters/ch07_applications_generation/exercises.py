@@ -133,7 +133,7 @@ def _is_heun(answer, exercise):
     calls = found[0][1]
     return Verdict.wrong(
         named
-        or f"That is not Heun's method: 16 steps call the velocity {calls} times, and twice as many divide the error by "
+        or f"That is not Heun's method: 16 steps call the velocity {calls} times, and 32 steps divide the error by "
         f"{coarse / max(fine, 1e-300):.2g}. A hint may help: exercises[{exercise.id!r}].hint(1)."
     )
 
@@ -245,6 +245,7 @@ def _suspects():
     suspects = {
         "copies of training images": taken,
         "such copies with a little noise": taken + 0.01 * noise,
+        "training images under much noise": taken + 0.08 * noise,
         "draws from a Gaussian": gaussian,
         "real images that nobody trained on": real,
         "copies of test images": test.clone(),
@@ -256,7 +257,7 @@ def _suspects():
 
 
 def _finds_copies(answer, exercise):
-    """Whether a detector of copies is right about eight kinds of samples, made from real digits."""
+    """Whether a detector of copies is right about nine kinds of samples, made from real digits."""
     if not callable(answer):
         return Verdict.mistyped(f"A function is asked for; yours is {_told(answer)}.")
     suspects, train, test = _suspects()
