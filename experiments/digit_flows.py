@@ -82,12 +82,15 @@ def judge(seed: int) -> nn.Module:
 
 @torch.no_grad()
 def verdict(samples: Tensor, seed: int) -> dict[str, float]:
-    """Fréchet distance, share of confident classifications, and distance from the training images as a ratio."""
+    """Fréchet distance, share of confident classifications, distance from the training images as a ratio of medians,
+    and the longest sample as a ratio to the longest training image: has one run away?
+    """
     x, test = pixels(seed)
     axes = principal(x, AXES)
     sure = (judge(seed)(samples).softmax(1).amax(1) > SURE).double().mean().item()
     ratio = nearest(samples, x).median() / nearest(test, x).median()
-    return {"Fréchet": frechet(samples[:COMPARED] @ axes, test @ axes), "confident": sure, "distance": ratio.item()}
+    found = {"Fréchet": frechet(samples[:COMPARED] @ axes, test @ axes), "confident": sure, "distance": ratio.item()}
+    return found | {"farthest": (samples.norm(dim=1).max() / x.norm(dim=1).max()).item()}
 
 
 @torch.no_grad()
