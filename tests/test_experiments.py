@@ -13,9 +13,11 @@ from torch import nn
 from experiments import __main__ as experiments
 from experiments import (
     carbon_dioxide,
+    digit_flows,
     gradient_masking,
     latch,
     missing_rows,
+    moon_flows,
     noise,
     parity,
     pde_cnns,
@@ -27,7 +29,8 @@ from experiments import (
     spirals,
 )
 from helpers.data import digits, winding_spirals
-from helpers.layers import FunctionField, ODEBlock, certified_radius
+from helpers.layers import FunctionField, ODEBlock, certified_radius, generate
+from helpers.metrics import sliced_wasserstein
 from helpers.training import accuracy
 
 # One digit of 360, for a processor that rounds otherwise: the first weights changed by 1e-7 of their size move none.
@@ -81,6 +84,8 @@ def test_the_tables_have_the_rows_of_the_scripts():
     assert list(rows("sampling_rate")) == list(sampling_rate.ROWS)
     assert list(rows("carbon_dioxide")) == [*carbon_dioxide.BASELINES, *carbon_dioxide.EPOCHS]
     assert list(rows("spirals"))[2:] == list(spirals.ROWS)
+    assert list(rows("moon_flows")) == [*moon_flows.BASELINES, *moon_flows.COUPLINGS, *moon_flows.LIKELIHOOD]
+    assert list(rows("digit_flows")) == list(digit_flows.ROWS)
     assert list(rows("gradient_masking")) == [f"T = {horizon:g}" for horizon in gradient_masking.HORIZONS]
 
 
@@ -172,6 +177,35 @@ def test_settings_of_chapter_6_were_the_best_on_data_held_out():
     for row, tried in found.items():
         best = turns["chosen"][row]
         assert tried[f"{best['hidden']} units, lr {best['lr']:g}"] == min(tried.values())
+
+
+@pytest.mark.parametrize("name", ["moon_flows", "digit_flows"])
+def test_settings_of_chapter_7_were_the_best_on_data_held_out(name):
+    settings = record.load(name)["settings"]
+    (tried,) = [found for key, found in settings.items() if "held out" in key]
+    for row, found in tried.items():
+        assert settings["chosen"][row] == float(min(found, key=found.get)), row
+
+
+def test_densities_without_a_network_measured_again():
+    settings, stored = record.load("moon_flows")["settings"]["chosen"], rows("moon_flows")
+    for row, error in {"the moons themselves": 1e-6, "kernel density": 1e-6, "mixture of Gaussians": 0.02}.items():
+        found = moon_flows.baseline(row, 0, settings)
+        assert found["nll"] == pytest.approx(stored[row]["nll"][0], abs=error), row
+
+
+def test_the_stored_flows_of_chapter_7_are_those_of_the_tables():
+    test, z = moon_flows.moons(moon_flows.POINTS, 20), moon_flows.noise(0)
+    for name, row in moon_flows.STORED.items():
+        found = sliced_wasserstein(generate(moon_flows.load_network(name), z, 4), test)
+        assert found == pytest.approx(rows("moon_flows")[row]["distance, NFE 4"][0], abs=1e-3), name
+    stored = rows("digit_flows")["guided, w = 1"]
+    samples, label = digit_flows.guided(digit_flows.load_flow(), 1.0, 0)
+    right = (digit_flows.load_judge()(samples).argmax(1) == label).double().mean().item()
+    assert right == pytest.approx(stored["as asked"][0], abs=0.005)
+    copies = digit_flows.verdict(digit_flows.generated("copies", 0, {}, None), 0)
+    for key in ("Fréchet", "confident"):
+        assert copies[key] == pytest.approx(rows("digit_flows")["copies"][key][0], abs=0.02), key
 
 
 def test_structure_saves_weights_and_the_linear_classifier_has_fewest():

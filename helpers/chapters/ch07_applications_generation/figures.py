@@ -136,7 +136,7 @@ def _after(nfe, off):
 def whose_image(fig):
     """Explorer: an image on its way by the closed-form velocity of the training digits, and where it can still end."""
     *small, right = fig.subplots(1, 4, width_ratios=[1, 1, 1, 2.6])
-    names = ("the state", "its expected end", "nearest in training")
+    names = ("the state", "its expected end", "nearest image")
     pictures = [_small(ax, name) for ax, name in zip(small, names, strict=True)]
     bars = right.barh(range(TOP), np.zeros(TOP), color=style.ORANGE, edgecolor=style.BLACK)
     side = right.get_yaxis_transform()
