@@ -16,20 +16,24 @@ from .differential_conv import DifferentialConv2d, kernel_from_operators, operat
 from .discretize import discretize
 from .fft_convolution import diagonal_kernel, fft_convolution
 from .flow_matching import EmpiricalVelocity, FlowMatching, Guided, generate, paired, squared_norm, straightness
+from .fno import FNO1d, SpectralConv1d, fourier_interpolation
 from .graph_diffusion import GraphDiffusion
 from .gru_ode import GRUODE
 from .hamiltonian import HamiltonianBlock
 from .hippo import Hippo, hippo, hippo_memory, legendre, project
+from .hnn import HNN
 from .implicit_euler import ImplicitEulerBlock
 from .latent_ode import LatentODE
 from .linear_scan import linear_scan
 from .ltc import LTC
+from .multiple_shooting import UDE, MultipleShooting, shooting_loss, shooting_windows
 from .multistep import LMResNet
 from .neural_cde import CDEField, NeuralCDE, with_time
 from .ode_block import AugmentedODEBlock, ODEBlock
 from .ode_rnn import ODERNN
 from .pde_blocks import HamiltonianConvBlock, HyperbolicBlock, ParabolicBlock, SymmetricConv2d
 from .perona_malik import PeronaMalik
+from .pinn import PINN, gradient
 from .polynet import PolyNetBlock
 from .residual_stack import ResidualStack
 from .reversible import ReversibleBlock
@@ -54,11 +58,13 @@ __all__ = [
     "ConvexPotentialLayer",
     "DifferentialConv2d",
     "EmpiricalVelocity",
+    "FNO1d",
     "FlowMatching",
     "FunctionField",
     "GRUODE",
     "GraphDiffusion",
     "Guided",
+    "HNN",
     "HamiltonianBlock",
     "HamiltonianConvBlock",
     "Hippo",
@@ -68,9 +74,11 @@ __all__ = [
     "LTC",
     "LatentODE",
     "MLPField",
+    "MultipleShooting",
     "NeuralCDE",
     "ODEBlock",
     "ODERNN",
+    "PINN",
     "ParabolicBlock",
     "PeronaMalik",
     "PolyNetBlock",
@@ -82,9 +90,11 @@ __all__ = [
     "SDEBlock",
     "SDENet",
     "SelectiveSSM",
+    "SpectralConv1d",
     "StochasticDepth",
     "SymmetricConv2d",
     "TimeMLP",
+    "UDE",
     "VPSDE",
     "certified_accuracy",
     "certified_radius",
@@ -95,7 +105,9 @@ __all__ = [
     "discretize",
     "exact_divergence",
     "fft_convolution",
+    "fourier_interpolation",
     "generate",
+    "gradient",
     "hippo",
     "hippo_memory",
     "hutchinson_divergence",
@@ -110,6 +122,8 @@ __all__ = [
     "power_iteration",
     "project",
     "selective_scan",
+    "shooting_loss",
+    "shooting_windows",
     "spectral_norm",
     "squared_norm",
     "straightness",
