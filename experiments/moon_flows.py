@@ -9,7 +9,6 @@ number of Gaussians and the width of the kernel were chosen on other samples tha
 from __future__ import annotations
 
 import math
-import time
 from functools import partial
 
 import torch
@@ -23,7 +22,7 @@ from helpers.metrics import sliced_wasserstein
 from helpers.training import fit
 
 from . import record
-from .record import mean, spread, store
+from .record import store
 
 SEEDS = (0, 1, 2, 3, 4)
 POINTS = 2048  # of a training sample (seeds 10, 11, …), a test sample (20, …), a fresh one (30, …) and noise (40, …)
@@ -161,12 +160,14 @@ def choose() -> tuple[dict, dict]:
 def main() -> None:
     """Choose, measure all rows, print the table and store it, with the flows of the first seed."""
     tried, chosen = choose()
-    rows = [measured(row, SEEDS, partial(baseline, row, settings=chosen)) for row in BASELINES]
+    rows = [record.measured(row, SEEDS, partial(baseline, row, settings=chosen)) for row in BASELINES]
     for row in COUPLINGS:
-        rows.append(measured(row, SEEDS, lambda seed, row=row: _flow_row(row, seed, chosen[row])))
+        rows.append(record.measured(row, SEEDS, lambda seed, row=row: _flow_row(row, seed, chosen[row])))
     for row, (_, epochs, _) in LIKELIHOOD.items():
         seeds = SEEDS if epochs == 12 else LONG_SEEDS
-        rows.append(measured(row, seeds, lambda seed, row=row: evaluate_likelihood(train_likelihood(row, seed), seed)))
+        rows.append(
+            record.measured(row, seeds, lambda seed, row=row: evaluate_likelihood(train_likelihood(row, seed), seed))
+        )
     settings = {
         "data": f"moons with noise {NOISE:g}, mean 0 and deviation 1; {POINTS} points to train on, {POINTS} to test",
         "flow matching": "3 hidden layers of 64; 960 steps, then 240 at a tenth of the learning rate",
@@ -186,18 +187,6 @@ def _flow_row(row: str, seed: int, lr: float) -> dict[str, float]:
     if seed == SEEDS[0]:
         record.store_network(next(name for name, kind in STORED.items() if kind == row), velocity)
     return evaluate(velocity, seed)
-
-
-def measured(row: str, seeds: tuple[int, ...], run) -> dict:
-    """A row of the table: what `run(seed)` finds, for each seed, with its seconds; printed."""
-    found = []
-    for seed in seeds:
-        began = time.process_time()
-        values = run(seed)
-        found.append(values | {"seconds": time.process_time() - began})
-    columns = {key: [values[key] for values in found] for key in found[0]}
-    print(row, *(f"{key} {mean(v):.4g}±{spread(v):.2g}" for key, v in columns.items()), sep=" | ", flush=True)
-    return {"row": row, "seeds": list(seeds), **columns}
 
 
 def load_network(name: str) -> TimeMLP:
