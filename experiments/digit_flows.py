@@ -21,7 +21,7 @@ from helpers.metrics import frechet, nearest
 from helpers.training import fit
 
 from . import record
-from .moon_flows import in_two_rates, measured
+from .moon_flows import in_two_rates
 from .record import store
 
 SEEDS = (0, 1, 2)
@@ -239,9 +239,9 @@ def main() -> None:
     rows = []
     for row in ROWS[: -len(GUIDED)]:
         run = lambda seed, row=row: verdict(generated(row, seed, chosen, nets[seed]), seed)  # noqa: E731
-        rows.append(measured(row, SEEDS, run))
+        rows.append(record.measured(row, SEEDS, run))
     for row, weight in zip(GUIDED, WEIGHTS, strict=True):
-        rows.append(measured(row, SEEDS, partial(_guided_row, told, weight)))
+        rows.append(record.measured(row, SEEDS, partial(_guided_row, told, weight)))
     settings = {
         "data": "scikit-learn digits, 1437 train, 360 test, stratified, split by the seed; pixels in [−1, 1]",
         "flow": f"2 hidden layers of {HIDDEN} ({GUIDED_HIDDEN} with classes); {EPOCHS} epochs, then {MORE} at a tenth",

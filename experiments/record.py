@@ -9,6 +9,7 @@ import json
 import platform
 import re
 import statistics
+import time
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -85,6 +86,18 @@ def tune(label: str, rates: Iterable[float], score: Callable[[float, int], float
         found[f"{lr:g}"] = mean([score(lr, run) for run in runs])
         print(label, lr, f"{found[f'{lr:g}']:.4g}", flush=True)
     return found
+
+
+def measured(row: str, seeds: Iterable[int], run: Callable[[int], dict[str, float]]) -> dict:
+    """A row of a table: what `run(seed)` finds, a list for each quantity, with the seconds that it took; printed."""
+    found, seeds = [], tuple(seeds)
+    for seed in seeds:
+        began = time.process_time()
+        values = run(seed)
+        found.append(values | {"seconds": time.process_time() - began})
+    columns = {key: [values[key] for values in found] for key in found[0]}
+    print(row, *(f"{key} {mean(v):.4g}±{spread(v):.2g}" for key, v in columns.items()), sep=" | ", flush=True)
+    return {"row": row, "seeds": list(seeds), **columns}
 
 
 def code_hash(name: str) -> str:

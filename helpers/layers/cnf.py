@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from helpers._tensors import real, rows, same_kind
 from helpers.solvers import odeint
 
 from . import _checks, _choice
@@ -15,37 +16,98 @@ from ._noise import drawn
 
 TRACES = ("exact", "hutchinson")
 PROBES = ("rademacher", "gaussian")
+SOLVER = ("method", "rtol", "atol", "options", "gradient")
 
 
 def log_normal(x: Tensor) -> Tensor:
-    """Log density of N(0, I) in nats: x (..., d) ↦ (...)."""
+    """Log density of N(0, I) in nats: x (..., d) ↦ (...).
+
+    Raises:
+        TypeError: x is no tensor of float32 or float64.
+        ValueError: It is 0-d.
+    """
+    _at_least_one_axis(x)
     return -0.5 * (x.square() + math.log(2 * math.pi)).sum(-1)
 
 
 def exact_divergence(field: Callable, t: float | Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     """f(t, x) (..., d) and tr ∂f/∂x (...): one call on d copies of the batch, one vector–Jacobian product.
 
-    The field must act on each sample by itself.
+    The field must act on each sample by itself; it sees (d, ..., d). Both results have a graph where gradients are on,
+    to differentiate twice or more, and none under `torch.no_grad` and `torch.inference_mode`. A field that does not
+    look at x has trace 0.
+
+    Raises:
+        TypeError: `field` cannot be called, or x is no tensor of float32 or float64.
+        ValueError: x is 0-d, or the field does not keep its shape.
     """
-    d, graph = x.shape[-1], torch.is_grad_enabled()
-    with torch.enable_grad():
-        copies = (x if x.requires_grad else x.detach().requires_grad_()).expand(d, *x.shape)
-        f = field(t, copies)
+    _at_least_one_axis(x)
+    d = x.shape[-1]
+
+    def trace(copies, f, graph):
         diagonal = torch.arange(d, device=x.device)
-        (rows,) = torch.autograd.grad(f[diagonal, ..., diagonal].sum(), copies, create_graph=graph)
-        value, trace = f[0], rows[diagonal, ..., diagonal].sum(0)
-    return (value, trace) if graph else (value.detach(), trace.detach())
+        pulled = _pulled_back(f[diagonal, ..., diagonal].sum(), copies, None, graph)
+        return pulled[diagonal, ..., diagonal].sum(0)
+
+    return _with_trace(field, t, x, d, trace)
 
 
 def hutchinson_divergence(field: Callable, t: float | Tensor, x: Tensor, probes: Tensor) -> tuple[Tensor, Tensor]:
-    """f(t, x) (..., d) and the estimate of tr ∂f/∂x (...), the mean of εᵀ (∂f/∂x) ε over the probes ε (k, ..., d)."""
+    """f(t, x) (..., d) and the estimate of tr ∂f/∂x (...), the mean of εᵀ (∂f/∂x) ε over the probes ε (k, ..., d).
+
+    One call on k copies of the batch. It is unbiased where E ε εᵀ = I (Hutchinson 1990, A stochastic estimator of the
+    trace of the influence matrix). Of its graph and of the field, see `exact_divergence`.
+
+    Raises:
+        TypeError: `field` cannot be called, x is no tensor of float32 or float64, or the probes are of another kind.
+        ValueError: x is 0-d, the probes do not fit to it, or the field does not keep its shape.
+    """
+    _at_least_one_axis(x)
+    same_kind("probes", real("probes", probes), "x", x)
+    if probes.shape[1:] != x.shape or not len(probes):
+        wanted = ", ".join(map(str, x.shape))
+        raise ValueError(f"probes must be of shape (k ≥ 1, {wanted}), as x; got {tuple(probes.shape)}")
+
+    def trace(copies, f, graph):
+        epsilon = _outside_inference(probes)
+        return (_pulled_back(f, copies, epsilon, graph) * epsilon).sum(-1).mean(0)
+
+    return _with_trace(field, t, x, len(probes), trace)
+
+
+def _with_trace(field, t, x, count, trace):
+    """The field at x, and what `trace` makes of `count` copies of x, the field there, and whether a graph is wanted."""
+    if not callable(field):
+        raise TypeError(f"field must be callable as field(t, x); got {type(field).__name__}")
     graph = torch.is_grad_enabled()
-    with torch.enable_grad():
-        copies = (x if x.requires_grad else x.detach().requires_grad_()).expand_as(probes)
+    # in inference mode no graph can be made, not even one for this call alone
+    with torch.inference_mode(False), torch.enable_grad():
+        t, x = _outside_inference(t), _outside_inference(x)
+        copies = (x if x.requires_grad else x.detach().requires_grad_()).expand(count, *x.shape)
         f = field(t, copies)
-        (pulled,) = torch.autograd.grad(f, copies, probes, create_graph=graph)
-        value, trace = f[0], (pulled * probes).sum(-1).mean(0)
-    return (value, trace) if graph else (value.detach(), trace.detach())
+        if not isinstance(f, Tensor) or f.shape != copies.shape:
+            got = tuple(f.shape) if isinstance(f, Tensor) else type(f).__name__
+            raise ValueError(f"field must keep the shape of its x, {tuple(copies.shape)}; got {got}")
+        value, divergence = f[0], trace(copies, f, graph)
+    return (value, divergence) if graph else (value.detach(), divergence.detach())
+
+
+def _pulled_back(f, copies, cotangent, graph):
+    """(∂f/∂copies)ᵀ times the cotangent; 0 where f does not look at the copies."""
+    if not f.requires_grad:
+        return torch.zeros_like(copies)
+    found = torch.autograd.grad(f, copies, cotangent, create_graph=graph, allow_unused=True)[0]
+    return torch.zeros_like(copies) if found is None else found
+
+
+def _outside_inference(value):
+    """A copy that a graph may hold, of a tensor that was made in inference mode; to be called outside that mode."""
+    return value.clone() if isinstance(value, Tensor) and value.is_inference() else value
+
+
+def _at_least_one_axis(x):
+    if not real("x", x).ndim:
+        raise ValueError("x must be of shape (..., d); got ()")
 
 
 class CNF(nn.Module):
@@ -57,19 +119,23 @@ class CNF(nn.Module):
     what is solved is then one ODE with a smooth right-hand side.
 
     Args:
-        field: f, a module called as field(t, x) with x (..., d); it must act on each sample by itself.
+        field: f, a module called as field(t, x) with t a 0-d tensor and x (k, n, d): k copies of the batch, for the
+            trace. It keeps the shape and acts on each sample by itself.
         features: d.
         trace: "exact" (d vector–Jacobian products a call) or "hutchinson" (`probes` of them).
         noise: Of Hutchinson's ε: "rademacher" or "gaussian".
         probes: ε's of one solve, k.
         horizon: T.
-        **solver: method, rtol, atol, options and gradient of `helpers.solvers.odeint`; none means its defaults.
+        **solver: method, rtol, atol, options and gradient of `helpers.solvers.odeint`; none means its defaults. Each
+            of its gradients reaches x and the weights; "adjoint" is that of the exact flow, up to the tolerance, and
+            "reversible" solves by another scheme of the same order.
 
     Attributes:
-        nfe: Calls of the field in the last solve.
+        nfe: Calls of the field in the last solve that ended, each on all copies; those of a backward pass are not
+            counted. A copy begins at 0.
 
     Raises:
-        TypeError: `field` is not a module, or a number not one.
+        TypeError: `field` is not a module, a number not one, or an argument not the solver's.
         ValueError: `trace` or `noise` is unknown, or a number out of its range.
     """
 
@@ -91,6 +157,8 @@ class CNF(nn.Module):
         self.noise = _choice.one_of("noise", noise, PROBES)
         self.probes = _checks.whole_number("probes", probes, at_least=1)
         self.horizon = _checks.positive_number("horizon", horizon)
+        if unknown := [name for name in solver if name not in SOLVER]:
+            raise TypeError(f"solver must be among {', '.join(SOLVER)}; got {', '.join(map(repr, unknown))}")
         self.solver, self.nfe = solver, 0
 
     def transport(
@@ -102,44 +170,87 @@ class CNF(nn.Module):
 
         Args:
             reverse: From t = horizon down to 0, from data to noise.
-            generator: Of Hutchinson's ε; None means torch's global one.
+            generator: Of Hutchinson's ε, on the CPU; None means torch's global one.
 
         Raises:
-            ValueError: x is no batch (n, d) of at least one sample.
+            TypeError: x is no tensor of float32 or float64, or not of the weights' dtype and device.
+            ValueError: x is no batch (n, d) of at least one sample, or the field mixes samples or changes the shape.
+            SolverError: The solve failed, also since x was not finite.
         """
-        if x.ndim != 2 or x.shape[-1] != self.features or not len(x):
-            raise ValueError(f"x must be of shape (n ≥ 1, {self.features}); got {tuple(x.shape)}")
-        divergence, self.nfe = self._divergence(x, generator), 0
-
-        def augmented(t, state):
-            self.nfe += 1
-            return divergence(t, state[0])
-
+        rows("x", x, self.features)
+        weight = next((p for p in self.field.parameters() if p.is_floating_point()), x)
+        same_kind("x", x, "the weights of field", weight)
+        augmented = _Augmented(self.field, self._divergence(x, generator))
         times = [self.horizon, 0.0] if reverse else [0.0, self.horizon]
         start = (x, x.new_zeros(len(x)))
         path, trace = odeint(augmented, start, torch.tensor(times, dtype=torch.float64), **self.solver)
+        self.nfe = augmented.calls
         return path[-1], trace[-1]
 
     def log_prob(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """log p(x) of data x (n, d) in nats: (n,). Solved backwards, from the data to the noise."""
+        """log p(x) of data x (n, d) in nats: (n,). Solved backwards, from the data to the noise.
+
+        Takes and raises what `transport` does.
+        """
         z, trace = self.transport(x, reverse=True, generator=generator)
         return log_normal(z) + trace
 
     forward = log_prob  # so that `fit(cnf, (x, x), loss=lambda log_p, _: -log_p.mean())` is maximum likelihood
 
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """n samples (n, d) and their log p (n,), in one solve forwards."""
-        like = next(self.field.parameters(), torch.zeros(()))
+        """n samples (n, d) and their log p (n,) in nats, in one solve forwards.
+
+        They are of the dtype and on the device of the field's weights; of torch's default where it has none.
+
+        Args:
+            n: At least 1.
+            generator: Of the noise and of Hutchinson's ε, on the CPU; None means torch's global one.
+
+        Raises:
+            TypeError, ValueError, SolverError: n is no whole number ≥ 1; else what `transport` raises.
+        """
+        like = next((p for p in self.field.parameters() if p.is_floating_point()), torch.zeros(()))
         z = drawn((_checks.whole_number("n", n, at_least=1), self.features), like, generator)
         x, trace = self.transport(z, generator=generator)
         return x, log_normal(z) - trace
 
     def _divergence(self, x, generator):
         if self.trace == "exact":
-            return lambda t, y: exact_divergence(self.field, t, y)
+            return exact_divergence
         probes = drawn((self.probes, *x.shape), x, generator)
         probes = probes.sign() if self.noise == "rademacher" else probes
-        return lambda t, y: hutchinson_divergence(self.field, t, y, probes)
+        return lambda field, t, y: hutchinson_divergence(field, t, y, probes)
+
+    def __getstate__(self):
+        return {**self.__dict__, "nfe": 0}
 
     def extra_repr(self) -> str:
         return f"features={self.features}, trace={self.trace!r}, horizon={self.horizon:g}"
+
+
+class _Augmented(nn.Module):
+    """The field of the pair (x, ∫ tr), made for one solve.
+
+    A module, since the solvers look for a module's parameters. What a backward pass calls later changes no `nfe`.
+    """
+
+    def __init__(self, field, divergence):
+        super().__init__()
+        self.field, self.divergence = field, divergence
+        self.calls = 0
+
+    def forward(self, t, state):
+        self.calls += 1
+        return self.divergence(self._looked_at if self.calls == 1 else self.field, t, state[0])
+
+    def _looked_at(self, t, x):
+        """The field, refused where the first sample depends on another: then no product gives the trace of each."""
+        f = self.field(t, x)
+        if isinstance(f, Tensor) and f.shape == x.shape and f.requires_grad and x.shape[-2] > 1:
+            (slope,) = torch.autograd.grad(f[..., 0, :].sum(), x, retain_graph=True, allow_unused=True)
+            if slope is not None and (slope[..., 1:, :] != 0).any():
+                raise ValueError(
+                    "field must act on each sample by itself; got one in which the first sample depends on others, "
+                    "as with batch normalisation in train mode"
+                )
+        return f
