@@ -96,7 +96,8 @@ def measured(row: str, seeds: Iterable[int], run: Callable[[int], dict[str, floa
         values = run(seed)
         found.append(values | {"seconds": time.process_time() - began})
     columns = {key: [values[key] for values in found] for key in found[0]}
-    print(row, *(f"{key} {mean(v):.4g}±{spread(v):.2g}" for key, v in columns.items()), sep=" | ", flush=True)
+    numbers = {key: v for key, v in columns.items() if not isinstance(v[0], list)}  # curves are not printed
+    print(row, *(f"{key} {mean(v):.4g}±{spread(v):.2g}" for key, v in numbers.items()), sep=" | ", flush=True)
     return {"row": row, "seeds": list(seeds), **columns}
 
 
