@@ -25,6 +25,10 @@ TABLES = (
     "parity",
     "moon_flows",
     "digit_flows",
+    "pendulum",
+    "predators",
+    "operators",
+    "residuals",
 )
 
 
