@@ -1,4 +1,4 @@
-"""Operators learnt from pairs of functions: Burgers' equation by an FNO, by a CNN, and by the CNN between interpolations.
+"""Operators learnt from pairs of functions: Burgers' equation by an FNO, a CNN, and the CNN between interpolations.
 
 All are trained on 64 points and tested on 32 to 256, on the same functions, and on functions of twice the frequencies.
 Learning rates were chosen on functions held out, by the mean of three runs.
