@@ -27,7 +27,7 @@ from helpers.layers import (
     squared_norm,
     straightness,
 )
-from helpers.solvers import odeint, sdeint
+from helpers.solvers import TooManyStepsError, odeint, sdeint
 
 from .support import DEVICES, DTYPES
 
@@ -246,6 +246,13 @@ def test_calls_are_counted_and_those_of_a_backward_pass_are_not(gradient):
     log_p.sum().backward()
     assert cnf.nfe == (64 if gradient == "reversible" else 32)
     assert copy.deepcopy(cnf).nfe == pickle.loads(pickle.dumps(cnf)).nfe == 0
+
+
+def test_a_solve_that_fails_has_counted_its_calls():
+    flow = CNF(Linear(), 3, options={"max_num_steps": 2})
+    with pytest.raises(TooManyStepsError):
+        flow.log_prob(normal(4, 3))
+    assert flow.nfe == flow.field.calls > 0
 
 
 @pytest.mark.parametrize("trace", ["exact", "hutchinson"])

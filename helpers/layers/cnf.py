@@ -131,8 +131,8 @@ class CNF(nn.Module):
             "reversible" solves by another scheme of the same order.
 
     Attributes:
-        nfe: Calls of the field in the last solve that ended, each on all copies; those of a backward pass are not
-            counted. A copy begins at 0.
+        nfe: Calls of the field in the last solve, each on all copies, also in one that failed; those of a backward pass
+            are not counted. A copy begins at 0.
 
     Raises:
         TypeError: `field` is not a module, a number not one, or an argument not the solver's.
@@ -183,8 +183,10 @@ class CNF(nn.Module):
         augmented = _Augmented(self.field, self._divergence(x, generator))
         times = [self.horizon, 0.0] if reverse else [0.0, self.horizon]
         start = (x, x.new_zeros(len(x)))
-        path, trace = odeint(augmented, start, torch.tensor(times, dtype=torch.float64), **self.solver)
-        self.nfe = augmented.calls
+        try:
+            path, trace = odeint(augmented, start, torch.tensor(times, dtype=torch.float64), **self.solver)
+        finally:  # what a solver has spent before it gave up is worth knowing
+            self.nfe = augmented.calls
         return path[-1], trace[-1]
 
     def log_prob(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
