@@ -217,13 +217,12 @@ class CNF(nn.Module):
         return x, log_normal(z) - trace
 
     def _divergence(self, x, generator):
-        """A function of (t, y) that returns the field there and its trace; made for one solve."""
-        field = _LookedAt(self.field)
+        """A function of (field, t, y) that returns the field there and its trace; made for one solve."""
         if self.trace == "exact":
-            return lambda t, y: exact_divergence(field, t, y)
+            return exact_divergence
         probes = drawn((self.probes, *x.shape), x, generator)
         probes = probes.sign() if self.noise == "rademacher" else probes
-        return lambda t, y: hutchinson_divergence(field, t, y, probes)
+        return lambda field, t, y: hutchinson_divergence(field, t, y, probes)
 
     def __getstate__(self):
         return {**self.__dict__, "nfe": 0}
@@ -241,11 +240,11 @@ class _Augmented(nn.Module):
     def __init__(self, field, divergence):
         super().__init__()
         self.field, self.divergence = field, divergence
-        self.calls = 0
+        self.looked_at, self.calls = _LookedAt(field), 0
 
     def forward(self, t, state):
         self.calls += 1
-        return self.divergence(t, state[0])
+        return self.divergence(self.looked_at, t, state[0])
 
 
 class _LookedAt:
