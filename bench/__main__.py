@@ -15,7 +15,7 @@ import torch
 
 from helpers.training import device
 
-from . import backward, cde, forward, images, implicit, memory, remote, report, scans, stochastic
+from . import backward, cde, flows, forward, images, implicit, memory, remote, report, scans, stochastic
 
 TABLES = {
     "forward": forward.table,
@@ -27,6 +27,7 @@ TABLES = {
     "cde": cde.table,
     "images": images.table,
     "scans": scans.table,
+    "flows": flows.table,
 }
 
 

@@ -131,8 +131,8 @@ class CNF(nn.Module):
             "reversible" solves by another scheme of the same order.
 
     Attributes:
-        nfe: Calls of the field in the last solve that ended, each on all copies; those of a backward pass are not
-            counted. A copy begins at 0.
+        nfe: Calls of the field in the last solve, each on all copies, also in one that failed; those of a backward pass
+            are not counted. A copy begins at 0.
 
     Raises:
         TypeError: `field` is not a module, a number not one, or an argument not the solver's.
@@ -183,8 +183,10 @@ class CNF(nn.Module):
         augmented = _Augmented(self.field, self._divergence(x, generator))
         times = [self.horizon, 0.0] if reverse else [0.0, self.horizon]
         start = (x, x.new_zeros(len(x)))
-        path, trace = odeint(augmented, start, torch.tensor(times, dtype=torch.float64), **self.solver)
-        self.nfe = augmented.calls
+        try:
+            path, trace = odeint(augmented, start, torch.tensor(times, dtype=torch.float64), **self.solver)
+        finally:  # what a solver has spent before it gave up is worth knowing
+            self.nfe = augmented.calls
         return path[-1], trace[-1]
 
     def log_prob(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
@@ -215,6 +217,7 @@ class CNF(nn.Module):
         return x, log_normal(z) - trace
 
     def _divergence(self, x, generator):
+        """A function of (field, t, y) that returns the field there and its trace; made for one solve."""
         if self.trace == "exact":
             return exact_divergence
         probes = drawn((self.probes, *x.shape), x, generator)
@@ -237,20 +240,27 @@ class _Augmented(nn.Module):
     def __init__(self, field, divergence):
         super().__init__()
         self.field, self.divergence = field, divergence
-        self.calls = 0
+        self.looked_at, self.calls = _LookedAt(field), 0
 
     def forward(self, t, state):
         self.calls += 1
-        return self.divergence(self._looked_at if self.calls == 1 else self.field, t, state[0])
+        return self.divergence(self.looked_at, t, state[0])
 
-    def _looked_at(self, t, x):
-        """The field, refused where the first sample depends on another: then no product gives the trace of each."""
+
+class _LookedAt:
+    """The field, refused at its first call where the first sample depends on another: no product gives a trace then."""
+
+    def __init__(self, field):
+        self.field, self.seen = field, False
+
+    def __call__(self, t, x):
         f = self.field(t, x)
-        if isinstance(f, Tensor) and f.shape == x.shape and f.requires_grad and x.shape[-2] > 1:
+        if not self.seen and isinstance(f, Tensor) and f.shape == x.shape and f.requires_grad:
             (slope,) = torch.autograd.grad(f[..., 0, :].sum(), x, retain_graph=True, allow_unused=True)
-            if slope is not None and (slope[..., 1:, :] != 0).any():
+            if slope is not None and (slope[..., 1:, :].abs() > 0).any():
                 raise ValueError(
                     "field must act on each sample by itself; got one in which the first sample depends on others, "
                     "as with batch normalisation in train mode"
                 )
+        self.seen = True
         return f
