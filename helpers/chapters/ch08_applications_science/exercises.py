@@ -108,7 +108,7 @@ def _no_quarter(q, p, omega, h):
     return p**2 + omega**2 * q**2 * (1 - h**2 * omega**2)
 
 
-def _of_the_momentum(q, p, omega, h):
+def _of_p(q, p, omega, h):
     return p**2 * (1 - h**2 * omega**2 / 4) + omega**2 * q**2
 
 
@@ -450,7 +450,7 @@ EXERCISES = [
             "The correction is (hω)²/4, not hω/4: leapfrog is of order 2.": _h_once,
             "h must be squared: hω² is no pure number.": _h_not_squared,
             "The correction is a quarter of (hω)²: the stability limit is hω = 2, not 1.": _no_quarter,
-            "For kick–drift–kick the correction belongs to q²; with p² it is that of drift–kick–drift.": _of_the_momentum,
+            "For kick–drift–kick the correction belongs to q²; with p² it is that of drift–kick–drift.": _of_p,
             "A constant is conserved by everything: it must tell one path from another.": _nothing,
         },
     ),
