@@ -58,6 +58,7 @@ def race(fig):
     right.set(xlabel="time t", ylabel="largest energy error so far", ylim=(LOWEST, HIGHEST))
     right.set_yticks([10.0**e for e in range(-9, 7, 3)])
     right.minorticks_off()
+    right.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
     title = right.set_title(" ")
 
     def update(h, horizon, equal):
@@ -68,10 +69,9 @@ def race(fig):
         heights = _apart({method: math.log10(run[3]) for method, run in _runs(h, horizon, equal).items()})
         for method, name in names.items():
             name.set_position((horizon**1.02, 10 ** heights[method]))
-        right.set_xlim(1, horizon**1.5)  # beyond the horizon stand the names
-        ticks = [10**k for k in range(1 + round(math.log10(horizon)))]
-        right.set_xticks([*(tick for tick in ticks if tick < horizon), horizon])
-        right.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+        if right.get_xlim()[1] != (end := float(horizon**1.5)):  # beyond the horizon stand the names
+            right.set_xlim(1, end)
+            right.set_xticks([*(10**k for k in range(3) if 10**k < horizon), horizon])
         title.set_text(_winner(h, horizon, equal))
         return [*dots.values(), *lines.values(), *names.values(), title]
 
