@@ -150,7 +150,7 @@ def test_the_horizon_of_the_race_is_a_tick():
     update = figures.race(Figure())
     for horizon, ticks in ((1000, [1, 10, 100, 1000]), (300, [1, 10, 100, 300]), (100, [1, 10, 100])):
         *_, title = update(h=0.5, horizon=horizon, equal=False)
-        assert title.axes.get_xticks().tolist() == ticks and title.axes.get_xlim()[1] > 10 * horizon
+        assert title.axes.get_xticks().tolist() == ticks and title.axes.get_xlim()[1] > 5 * horizon
 
 
 def test_no_name_of_the_race_lies_on_another_or_on_a_line():
