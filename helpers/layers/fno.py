@@ -6,20 +6,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from helpers._tensors import real, same_kind
+
 from . import _checks
 
 
 class SpectralConv1d(nn.Module):
     """Multiplies the lowest `modes` Fourier coefficients by matrices and drops the others: (n, c, N) ↦ (n, c, N).
 
-    The coefficients are those of the function, the same on every grid that carries them.
+        û_k ↦ û_k W_k,    W_k ∈ ℂ^{c×c},    k = 0 … modes − 1
+
+    The coefficients are those of the function, the same on every grid that carries them (Li et al. 2020, arXiv
+    2010.08895, section 4). The mean stays real, so the imaginary part of W₀ has no effect.
 
     Args:
         channels: c.
         modes: How many, the mean included.
 
     Raises:
-        TypeError, ValueError: A size is no whole number, at least 1.
+        TypeError: A size is no whole number.
+        ValueError: It is below 1.
     """
 
     def __init__(self, channels: int, modes: int):
@@ -32,13 +38,15 @@ class SpectralConv1d(nn.Module):
         """(n, c, N) ↦ (n, c, N).
 
         Raises:
-            ValueError: u is of another shape, or N/2 is below the number of modes.
+            TypeError: u is no tensor of the dtype and on the device of the weights.
+            ValueError: u is of another shape or empty, or the frequency `modes` − 1 is not below N/2.
         """
-        if u.ndim != 3 or u.shape[1] != self.channels:
-            raise ValueError(f"u must be of shape (n, {self.channels}, N); got {tuple(u.shape)}")
-        size = u.shape[-1]
-        if self.modes > size // 2:
-            raise ValueError(f"u must have N ≥ {2 * self.modes} points for {self.modes} modes; got {size}")
+        if real("u", u).ndim != 3 or not len(u) or u.shape[1] != self.channels:
+            raise ValueError(f"u must be of shape (n ≥ 1, {self.channels}, N); got {tuple(u.shape)}")
+        same_kind("u", u, "the weights", self.weight)
+        size, least = u.shape[-1], 2 * self.modes - 1
+        if size < least:
+            raise ValueError(f"u must have N ≥ {least} points for {self.modes} modes; got {size}")
         c = torch.fft.rfft(u, norm="forward")[..., : self.modes].permute(2, 0, 1)
         c = (c @ torch.complex(*self.weight)).permute(1, 2, 0)
         return torch.fft.irfft(c, n=size, norm="forward")
@@ -52,16 +60,18 @@ class FNO1d(nn.Module):
 
         v ← σ(spectral convolution of v + W v + b), `depth` times, between pointwise maps in and out
 
-    (Li et al. 2020, Fourier neural operator for parametric partial differential equations, arXiv 2010.08895). No
-    coordinate is fed in, so that the operator commutes with translations.
+    with σ = GELU, left out after the last layer; the map out has one hidden layer of 64 (Li et al. 2020, Fourier neural
+    operator for parametric partial differential equations, arXiv 2010.08895). No coordinate is fed in, so that the
+    operator commutes with translations.
 
     Args:
         width: Channels of v.
-        modes: Fourier coefficients that a layer multiplies.
+        modes: Fourier coefficients that a layer multiplies, the mean included.
         depth: Layers.
 
     Raises:
-        TypeError, ValueError: A size is no whole number, at least 1.
+        TypeError: A size is no whole number.
+        ValueError: It is below 1.
     """
 
     def __init__(self, width: int = 24, modes: int = 12, depth: int = 3):
@@ -77,10 +87,12 @@ class FNO1d(nn.Module):
         """(n, N) ↦ (n, N).
 
         Raises:
-            ValueError: u is of another shape, or its grid too coarse for the modes.
+            TypeError: u is no tensor of the dtype and on the device of the weights.
+            ValueError: u is of another shape or empty, or its grid too coarse for the modes.
         """
-        if u.ndim != 2:
-            raise ValueError(f"u must be of shape (n, N); got {tuple(u.shape)}")
+        if real("u", u).ndim != 2 or not u.numel():
+            raise ValueError(f"u must be of shape (n ≥ 1, N ≥ 1); got {tuple(u.shape)}")
+        same_kind("u", u, "the weights", self.lift.weight)
         v = self.lift(u[:, None])
         for k, (spectral, pointwise) in enumerate(zip(self.spectral, self.pointwise, strict=True)):
             v = spectral(v) + pointwise(v)
@@ -89,13 +101,17 @@ class FNO1d(nn.Module):
 
 
 def fourier_interpolation(u: Tensor, size: int) -> Tensor:
-    """Periodic samples (..., N) on a grid of `size` points: exact for what both grids carry below N/2 and size/2.
+    """Evenly spaced samples (..., N) of a periodic function on a grid of `size` points, (..., size).
+
+    Frequencies below N/2 and size/2 are kept as they are, all others dropped: exact for a function that has none of
+    those, to a finer grid and to a coarser one. Both grids begin at the same point.
 
     Raises:
-        TypeError, ValueError: `size` is no whole number, at least 2, or u has fewer than two samples.
+        TypeError: u is no tensor of float32 or float64, or `size` no whole number.
+        ValueError: `size` is below 2, u has fewer than two samples or is empty.
     """
     size = _checks.whole_number("size", size, at_least=2)
-    if u.ndim < 1 or u.shape[-1] < 2:
-        raise ValueError(f"u must be of shape (..., N ≥ 2); got {tuple(u.shape)}")
+    if real("u", u).ndim < 1 or u.shape[-1] < 2 or not u.numel():
+        raise ValueError(f"u must be of shape (..., N ≥ 2), not empty; got {tuple(u.shape)}")
     keep = (min(u.shape[-1], size) + 1) // 2  # below the Nyquist frequency of both
     return torch.fft.irfft(torch.fft.rfft(u, norm="forward")[..., :keep], n=size, norm="forward")
