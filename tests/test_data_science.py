@@ -113,6 +113,7 @@ def test_the_states_are_uniform_under_the_energy(top):
     x, _ = pendulum(n, top=top, seed=1)
     energy = pendulum_energy(x)
     assert energy.max() <= top
+    assert x[:, 1].abs().max() > 0.99 * math.sqrt(2 * top) and x[:, 0].abs().max() > 0.95 * math.acos(1 - top)
     levels = top * np.arange(1, 10) / 10
     inside = np.array([area(level) for level in levels]) / area(top)
     expected = n * np.diff(np.concatenate([[0], inside, [1]]))
