@@ -249,6 +249,18 @@ def test_an_fno_treats_its_functions_one_by_one():
     assert all(p.grad is not None for p in _trained(net, u).parameters())
 
 
+def test_an_fno_bends_between_its_layers_and_not_after_the_last():
+    u = torch.randn(3, 16)
+    for depth, bent in ((1, lambda v: v), (2, nn.functional.gelu)):
+        net = FNO1d(4, 3, depth)
+        with torch.no_grad():
+            for spectral, pointwise in zip(net.spectral, net.pointwise, strict=True):
+                spectral.weight.zero_()
+                pointwise.weight.copy_(torch.eye(4)[..., None])
+                pointwise.bias.zero_()
+        torch.testing.assert_close(net(u), net.project(bent(net.lift(u[:, None])))[:, 0], rtol=0, atol=1e-14)
+
+
 def _trained(net, u):
     net(u).square().sum().backward()
     return net
