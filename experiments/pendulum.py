@@ -23,7 +23,7 @@ from .record import store
 SEEDS = (0, 1, 2, 3, 4)
 STATES, NOISE, FRICTION = 400, 0.1, 0.2
 EPOCHS, MORE = 1000, 500  # at the learning rate, and at a tenth of it; all states in every step
-LEARNING_RATES, TUNING_SEEDS = (5e-3, 1e-2, 2e-2, 4e-2), (50, 51, 52)
+LEARNING_RATES, TUNING_SEEDS = (1e-3, 2.5e-3, 5e-3, 1e-2, 2e-2), (50, 51, 52)
 KINDS = {
     "MLP": partial(MLPField, 2, 64),
     "HNN": partial(HNN, 2, 64),
