@@ -19,11 +19,15 @@ from experiments import (
     missing_rows,
     moon_flows,
     noise,
+    operators,
     parity,
     pde_cnns,
+    pendulum,
     pixel_digits,
     pixel_series,
+    predators,
     record,
+    residuals,
     robustness,
     sampling_rate,
     spirals,
@@ -86,6 +90,8 @@ def test_the_tables_have_the_rows_of_the_scripts():
     assert list(rows("spirals"))[2:] == list(spirals.ROWS)
     assert list(rows("moon_flows")) == [*moon_flows.BASELINES, *moon_flows.COUPLINGS, *moon_flows.LIKELIHOOD]
     assert list(rows("digit_flows")) == list(digit_flows.ROWS)
+    for script in (pendulum, predators, operators, residuals):
+        assert list(rows(script.__name__.split(".")[1])) == list(script.ROWS)
     assert list(rows("gradient_masking")) == [f"T = {horizon:g}" for horizon in gradient_masking.HORIZONS]
 
 
@@ -179,8 +185,8 @@ def test_settings_of_chapter_6_were_the_best_on_data_held_out():
         assert tried[f"{best['hidden']} units, lr {best['lr']:g}"] == min(tried.values())
 
 
-@pytest.mark.parametrize("name", ["moon_flows", "digit_flows"])
-def test_settings_of_chapter_7_were_the_best_on_data_held_out(name):
+@pytest.mark.parametrize("name", ["moon_flows", "digit_flows", "pendulum", "operators"])
+def test_settings_were_the_best_on_data_held_out(name):
     settings = record.load(name)["settings"]
     (tried,) = [found for key, found in settings.items() if "held out" in key]
     for row, found in tried.items():
@@ -206,6 +212,25 @@ def test_the_stored_flows_of_chapter_7_are_those_of_the_tables():
     copies = digit_flows.verdict(digit_flows.generated("copies", 0, {}, None), 0)
     for key in ("Fréchet", "confident"):
         assert copies[key] == pytest.approx(rows("digit_flows")["copies"][key][0], abs=0.02), key
+
+
+def test_the_stored_networks_of_chapter_8_are_those_of_the_tables():
+    for name, row in pendulum.STORED.items():
+        found = pendulum.field_error(pendulum.load_network(name))
+        assert found == pytest.approx(rows("pendulum")[row]["field"][0], rel=1e-2), name
+    for name, row in operators.STORED.items():
+        found = operators.evaluate(operators.load_network(name))
+        for key, value in found.items():
+            assert value == pytest.approx(rows("operators")[row][key][0], rel=1e-2), (name, key)
+
+
+def test_classical_rows_of_chapter_8_measured_again():
+    found = pendulum.evaluate(pendulum.least_squares(0))
+    assert found["energy"] == pytest.approx(rows("pendulum")[pendulum.CLASSICAL]["energy"][0], rel=1e-3)
+    for way in predators.WAYS:
+        told = predators.told(predators.regression(way, 0))
+        for key, value in told.items():
+            assert value == pytest.approx(rows("predators")[way][key][0], abs=1e-6), (way, key)
 
 
 def test_structure_saves_weights_and_the_linear_classifier_has_fewest():
