@@ -321,6 +321,9 @@ def test_a_gru_field_takes_any_leading_axes_and_names_other_states():
         assert field(0.0, torch.randn(shape)).shape == shape
     with pytest.raises(ValueError, match=r"GRUODE takes states of shape \(\.\.\., 3\); got \(2, 4\)"):
         field(0.0, torch.zeros(2, 4))
+    for h, got in ((torch.zeros(3).float(), "torch.float32"), (torch.zeros(3).long(), "torch.int64"), ([0.0], "list")):
+        with pytest.raises(TypeError, match=f"h must be a tensor of torch.float64, as GRUODE's .*; got {got}"):
+            field(0.0, h)
     with pytest.raises(ValueError, match="hidden must be a whole number, at least 1; got 0"):
         GRUODE(0)
 
@@ -423,6 +426,25 @@ def test_other_shapes_beside_an_ode_rnn_are_named():
     wide = ODERNN(3, 2, 1, field=FunctionField(lambda h: h[..., :1]))
     with pytest.raises(ValueError, match=r"field must keep the state's shape \(4, 2\); got \(4, 1\)"):
         wide.evolve(torch.zeros(4, 2), 1.0)
+
+
+@pytest.mark.parametrize("call, error, words", [
+    (lambda net, h, x: net.evolve(h, NAN), ValueError, "gap must be finite; got nan"),
+    (lambda net, h, x: net.evolve(h, torch.full((4,), math.inf)), ValueError, "gap must be finite; got inf"),
+    (lambda net, h, x: net.evolve(h, "1"), TypeError, "gap must be a number or a tensor of real numbers; got '1'"),
+    (lambda net, h, x: net.evolve(h, True), TypeError, "gap must be a number or a tensor of real numbers; got True"),
+    (lambda net, h, x: net.evolve(h, torch.tensor(1j)), TypeError, "gap must be a number.*; got torch.complex128"),
+    (lambda net, h, x: net.evolve(h.float(), 1.0), TypeError, "h must be a tensor of torch.float64.*; got .*32"),
+    (lambda net, h, x: net.evolve([0.0], 1.0), TypeError, "h must be a tensor of torch.float64.*; got list"),
+    (lambda net, h, x: net.observe(h, x / 0), ValueError, "x must hold finite values.*; got an infinite value"),
+    (lambda net, h, x: net.observe(h, x.long()), TypeError, "x must be a tensor of torch.float64.*; got torch.int64"),
+    (lambda net, h, x: net.observe(h, [1.0]), TypeError, "x must be a tensor of torch.float64.*; got list"),
+    (lambda net, h, x: net(x[None].float(), torch.arange(4.0)[None]), TypeError, "x must be a tensor of .*; got"),
+    (lambda net, h, x: net(x[None], torch.arange(4.0)[None] + 0j), TypeError, "t must be a tensor of real times; got"),
+])  # fmt: skip
+def test_what_an_ode_rnn_cannot_compute_with_is_named(call, error, words):
+    with pytest.raises(error, match=words):
+        call(ODERNN(3, 2, 1), torch.zeros(4, 2), torch.ones(4, 3))
 
 
 # --- LatentODE ----------------------------------------------------------------------------------------------------
