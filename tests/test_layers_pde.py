@@ -551,7 +551,7 @@ REFUSED = {
     "kernel no square": (lambda: conv_transpose(X, torch.zeros(3, 2, 3, 5)), "kernel must .*; got (3, 2, 3, 5)"),
     "conv's channels": (lambda: conv(torch.zeros(1, 3, 6, 6), K), "x must .* (batch, 2, .*; got (1, 3, 6, 6)"),
     "its transpose's": (lambda: conv_transpose(X, K), "y must have .* (batch, 3, .*; got (1, 2, 6, 6)"),
-    "conv's boundary": (lambda: conv(X, K, "mirror"), "boundary must be one of .*circular; got 'mirror'"),
+    "conv's boundary": (lambda: conv(X, K, "mirror"), "boundary must be one of .*'circular'; got 'mirror'"),
     "boundary": (lambda: DifferentialConv2d(2, 2, boundary="same"), "boundary must be one of .*; got 'same'"),
     "boundary of K": (lambda: ParabolicBlock(2, boundary="reflect"), "boundary must be one of .*; got 'reflect'"),
     "even size": (lambda: ParabolicBlock(2, kernel_size=4), "kernel_size must be odd, .*; got 4"),
