@@ -557,7 +557,7 @@ REFUSED = {
     "even size": (lambda: ParabolicBlock(2, kernel_size=4), "kernel_size must be odd, .*; got 4"),
     "iterations": (lambda: SymmetricConv2d(2).norm((6, 6), 0), "iterations must be .* at least 1; got 0"),
     "start": (lambda: operator_norm(identity, identity, X), "start must have an entry .*; got zeros only"),
-    "limit": (lambda: HyperbolicBlock(2, limit="keep"), "limit must be one of 'ignore', 'raise', 'shorten'; got 'keep'"),
+    "limit": (lambda: HyperbolicBlock(2, limit="keep"), "limit must be one of 'ignore', 'raise', .*; got 'keep'"),
     "step 0": (lambda: ParabolicBlock(2, step=0.0), "step must be positive and finite; got 0.0"),
     "step inf": (lambda: HyperbolicBlock(2, step=math.inf), "step must be positive and finite; got inf"),
     "step nan": (lambda: HamiltonianConvBlock(2, step=math.nan), "step must be positive and finite; got nan"),
