@@ -165,7 +165,7 @@ def level_sets(fields):
         (line,) = right.plot([], [], color=style.NETWORK, lw=1.6)
         level = right.axhline(0, color=style.DATA, ls="--", lw=2)
         right.set(xlim=(0, dynamics.RIDE), xlabel="time t", ylabel="true energy H")
-        fig.legend([true, track, start], ["exact", "learned", "release"], loc="outside right center")
+        fig.legend([true, track, start], ["exact", "learnt", "release"], loc="outside right center")
         name, title = left.set_title(" "), right.set_title(" ")
 
         def update(model, q0, until):
@@ -293,7 +293,7 @@ def resolution(models):
         right.set_yticks(ticks, ["0.1 %", "1 %", "10 %", "100 %"])
         right.set(xlim=(24, 340), ylim=(1e-3, 4), xlabel="points N", ylabel="relative error")
         right.set_title(f"mean of {dynamics.SAMPLES} functions")
-        legend = ["u(0, x)", "u(1, x), exact", "u(1, x), learned"]
+        legend = ["u(0, x)", "u(1, x), exact", "u(1, x), learnt"]
         fig.legend([before, after, dots], legend, loc="outside right center")
         title = left.set_title(" ")
 
