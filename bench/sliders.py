@@ -136,8 +136,11 @@ def _measure(page, root, handles: str) -> dict[str, list[float]]:
         handle.focus()
         page.wait_for_timeout(500)
         found[label] = []
+        key = "ArrowRight"
         for _ in range(PRESSES):
-            ms = _press(page, "ArrowRight")
+            ms = _press(page, key)
+            if ms is None and not found[label] and key == "ArrowRight":  # a slider that starts at its end
+                ms = _press(page, key := "ArrowLeft")
             if ms is None:
                 break
             found[label].append(ms)

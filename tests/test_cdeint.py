@@ -297,6 +297,7 @@ NAN = math.nan
     ({"t": [0.0, 1.0, 1.0]}, ValueError, "t must be finite and strictly increasing; got"),
     ({"t": [0.0, 2.5]}, ValueError, r"t must lie within the path's interval \[0, 2\]; got 0 to 2.5"),
     ({"t": [-1.0, 1.0]}, ValueError, r"t must lie within the path's interval \[0, 2\]; got -1 to 1"),
+    ({"t": torch.tensor([0.0, 1j])}, TypeError, "t must be of real numbers; got torch.complex"),
     ({"t": "soon"}, TypeError, "t must be a tensor or a sequence of times; got 'soon'"),
     ({"t": torch.tensor([0.0, 1.0], requires_grad=True)}, ValueError, "t must not require a gradient"),
     ({"method": "rk5"}, ValueError, "method must be one of 'euler'.*; got 'rk5'"),
@@ -306,7 +307,7 @@ NAN = math.nan
 ], ids=[
     "X tensor", "X one knot", "func number", "func vector", "func transposed", "func one channel", "func none",
     "z0 list", "z0 dtype", "z0 nan", "z0 inf", "z0 scalar", "t one", "t nan", "t backwards", "t equal", "t late",
-    "t early", "t word", "t gradient", "method", "symplectic", "options", "gradient",
+    "t early", "t complex", "t word", "t gradient", "method", "symplectic", "options", "gradient",
 ])  # fmt: skip
 def test_bad_input_is_named(changed, error, words):
     with pytest.raises(error, match=words):

@@ -250,6 +250,36 @@ def test_the_gradient_of_the_discretisation(method):
     assert torch.autograd.gradcheck(lambda *z: discretize(*z, method), (away, B[:3], dt[:3]))
 
 
+@pytest.mark.parametrize("dtype, tol", [(torch.float32, 1e-3), (torch.float64, 1e-10)], ids=str)
+@pytest.mark.parametrize("z", [0.0, 1e-9, -1e-7, 1e-5, -2.9e-4, 3.1e-4, 1e-3])
+def test_near_zero_the_gradient_of_the_mean_does_not_cancel(z, dtype, tol):
+    """(e^z − 1)/z = Σ zᵏ/(k + 1)!, and its derivative Σ k zᵏ⁻¹/(k + 1)!, also for complex z."""
+    for number in (z, 1j * z):
+        kind = dtype.to_complex() if isinstance(number, complex) else dtype
+        A = torch.full((1,), number, dtype=kind, requires_grad=True)
+        mean = discretize(A, torch.ones_like(A), 1.0)[1]
+        slope = torch.autograd.grad(mean.real.sum(), A)[0].resolve_conj().item()
+        value, derivative = (
+            sum(c * number**k for k, c in enumerate(series))
+            for series in ([1, 1 / 2, 1 / 6, 1 / 24, 1 / 120], [1 / 2, 1 / 3, 1 / 8, 1 / 30, 1 / 144])
+        )
+        assert abs(mean.item() - value) <= 10 * torch.finfo(dtype).eps
+        assert abs(slope - complex(derivative).conjugate()) <= tol
+
+
+def test_near_zero_the_second_derivative_of_the_mean_is_one_third():
+    A = torch.tensor([0.0, 1e-9]).requires_grad_()
+    slope = torch.autograd.grad(discretize(A, torch.ones(2), 1.0)[1].sum(), A, create_graph=True)[0]
+    second = torch.autograd.grad(slope.sum(), A)[0]
+    torch.testing.assert_close(second, torch.full((2,), 1 / 3), rtol=1e-6, atol=0)
+
+
+def test_the_wider_dtype_is_taken_for_a_dense_system():
+    for method in ("zoh", "bilinear", "euler"):
+        A_bar, B_bar = discretize(torch.eye(2).float(), torch.ones(2), 0.1, method)
+        assert A_bar.dtype == B_bar.dtype == torch.float64
+
+
 # --- bad input ----------------------------------------------------------------------------------------------------
 
 REFUSED = {
@@ -257,6 +287,7 @@ REFUSED = {
     "no coefficients": (ValueError, "n must", lambda: hippo("legs", 0)),
     "n not whole": (TypeError, "n must", lambda: hippo("legs", 2.5)),
     "complex matrices": (TypeError, "dtype", lambda: hippo("legs", 2, dtype=torch.complex64)),
+    "dtype a word": (TypeError, "dtype", lambda: hippo("legs", 2, dtype="float64")),
     "odd diagonal": (ValueError, "n must be even", lambda: hippo("legs", 5).diagonal()),
     "memory measure": (ValueError, "measure", lambda: hippo_memory("x", torch.ones(3), 4)),
     "memory method": (ValueError, "method", lambda: hippo_memory("legs", torch.ones(1), 4, method="rk4")),
@@ -279,6 +310,22 @@ REFUSED = {
         ValueError,
         "dt must",
         lambda: discretize(torch.ones(2), torch.ones(2), torch.tensor([0.1, -0.5])),
+    ),
+    "dt a word": (TypeError, "dt must", lambda: discretize(torch.ones(2), torch.ones(2), "0.1")),
+    "dt none": (TypeError, "dt must", lambda: discretize(torch.ones(2), torch.ones(2), None)),
+    "dt true": (TypeError, "dt must", lambda: discretize(torch.ones(2), torch.ones(2), True)),
+    "dt complex": (TypeError, "dt must", lambda: discretize(torch.ones(2), torch.ones(2), torch.tensor(0.1 + 0j))),
+    "more dt than A": (ValueError, "A, B and dt", lambda: discretize(torch.ones(3), torch.ones(3), torch.ones(4))),
+    "more A than B": (ValueError, "A, B and dt", lambda: discretize(torch.ones(2, 3, 3), torch.ones(5, 3), 0.1)),
+    "no bilinear step": (
+        ValueError,
+        "A must not",
+        lambda: discretize(4 * torch.eye(2), torch.ones(2), 0.5, "bilinear"),
+    ),
+    "no diagonal bilinear step": (
+        ValueError,
+        "A must not",
+        lambda: discretize(torch.tensor([-1.0, 4.0]), torch.ones(2), 0.5, "bilinear"),
     ),
     "not square": (ValueError, "A must", lambda: discretize(torch.ones(2, 3), torch.ones(3), 0.1)),
     "other size": (ValueError, "A must", lambda: discretize(torch.ones(2, 2), torch.ones(3), 0.1)),

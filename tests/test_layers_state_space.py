@@ -127,6 +127,10 @@ def test_the_repr_names_the_sizes(make):
     assert any(size in repr(make()) for size in ("features=4", "units=4"))
 
 
+def test_an_empty_batch_has_an_empty_answer(make):
+    assert len(make()(torch.zeros(0, 5, 4))) == 0
+
+
 # --- S4D, S4, S5: linear and time invariant -----------------------------------------------------------------------
 
 
@@ -210,6 +214,20 @@ def test_the_kernel_of_any_weights_decays(name):
         layer.log_decay.clamp_(min=-1.0)
     kernel = layer.kernel(2000)
     assert kernel.isfinite().all() and kernel[:, -100:].abs().max() < 1e-6 * kernel.abs().max()
+
+
+def test_a_bilinear_pole_at_minus_two_over_the_step_forgets_at_once():
+    net = S4D(1, 2, method="bilinear")
+    with torch.no_grad():
+        for z in (net.log_dt, net.log_decay, net.frequency):
+            z.zero_()
+    net.interval = 2.0
+    assert net.discrete()[0].abs().max() == 0
+    u, answers = torch.randn(2, 7, 1), []
+    for mode in ("convolution", "recurrence"):
+        y = net(u, mode)
+        answers.append((y, *torch.autograd.grad(y.square().sum(), list(net.parameters()))))
+    torch.testing.assert_close(*answers)
 
 
 # --- S4 -----------------------------------------------------------------------------------------------------------
@@ -407,6 +425,7 @@ REFUSED = {
     "S4D kernel": (ValueError, "length must", lambda: S4D(4, 4).kernel(0)),
     "S4 kernel": (ValueError, "length must", lambda: S4(4, 4).kernel(0)),
     "dt_rank": (ValueError, "dt_rank must", lambda: SelectiveSSM(4, dt_rank=0)),
+    "selection of a list": (TypeError, "u must", lambda: SelectiveSSM(4).selection([1.0] * 4)),
     "selection": (ValueError, "SelectiveSSM takes", lambda: SelectiveSSM(4).selection(torch.ones(2, 3))),
     "state of another batch": (
         ValueError,
@@ -425,6 +444,9 @@ REFUSED = {
     "LTC method": (ValueError, "method must", lambda: LTC(3, 3, method="rk4")),
     "LTC interval zero": (ValueError, "interval must", lambda: LTC(4, 3)(torch.ones(2, 5, 4), 0.0)),
     "LTC interval nan": (ValueError, "interval must", lambda: LTC(4, 3).step(torch.ones(2, 4), None, math.nan)),
+    "LTC interval true": (TypeError, "interval must", lambda: LTC(4, 3)(torch.ones(2, 5, 4), True)),
+    "LTC interval complex": (TypeError, "interval must", lambda: LTC(4, 3)(torch.ones(2, 5, 4), 1j * torch.ones(5))),
+    "LTC interval yes or no": (TypeError, "interval must", lambda: LTC(4, 3)(torch.ones(2, 5, 4), torch.ones(5) > 0)),
     "LTC one interval": (
         ValueError,
         "interval must",

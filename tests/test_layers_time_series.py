@@ -251,9 +251,10 @@ def test_a_badly_made_neural_cde_is_named(changed, error, words):
     ([[0.0, 1.0]], TypeError, r"x must be a torch.Tensor of shape \(\.\.\., length, 2\); got list"),
     (torch.zeros(4, 5, 3), ValueError, r"x must have shape \(\.\.\., length, 2\); got \(4, 5, 3\)"),
     (torch.zeros(2), ValueError, r"x must have shape \(\.\.\., length, 2\); got \(2,\)"),
-    (torch.zeros(4, 1, 2), ValueError, r"x must have shape .* length ≥ 2; got \(4, 1, 2\)"),
+    (torch.zeros(4, 1, 2).double(), ValueError, r"x must have shape .* length ≥ 2; got \(4, 1, 2\)"),
     (torch.zeros(4, 5, 2, dtype=torch.int64), TypeError, "x must be of a floating-point dtype.*; got torch.int64"),
-], ids=["list", "channels", "one axis", "one row", "int"])  # fmt: skip
+    (torch.zeros(4, 5, 2).float(), TypeError, "x must be of torch.float64, as the parameters are; got torch.float32"),
+], ids=["list", "channels", "one axis", "one row", "int", "dtype"])  # fmt: skip
 def test_a_series_that_a_neural_cde_does_not_take_is_named(x, error, words):
     net = NeuralCDE(2, 3, 1)
     for ask in (net, net.trajectory):
@@ -321,6 +322,9 @@ def test_a_gru_field_takes_any_leading_axes_and_names_other_states():
         assert field(0.0, torch.randn(shape)).shape == shape
     with pytest.raises(ValueError, match=r"GRUODE takes states of shape \(\.\.\., 3\); got \(2, 4\)"):
         field(0.0, torch.zeros(2, 4))
+    for h, got in ((torch.zeros(3).float(), "torch.float32"), (torch.zeros(3).long(), "torch.int64"), ([0.0], "list")):
+        with pytest.raises(TypeError, match=f"h must be a tensor of torch.float64, as GRUODE's .*; got {got}"):
+            field(0.0, h)
     with pytest.raises(ValueError, match="hidden must be a whole number, at least 1; got 0"):
         GRUODE(0)
 
@@ -425,6 +429,25 @@ def test_other_shapes_beside_an_ode_rnn_are_named():
         wide.evolve(torch.zeros(4, 2), 1.0)
 
 
+@pytest.mark.parametrize("call, error, words", [
+    (lambda net, h, x: net.evolve(h, NAN), ValueError, "gap must be finite; got nan"),
+    (lambda net, h, x: net.evolve(h, torch.full((4,), math.inf)), ValueError, "gap must be finite; got inf"),
+    (lambda net, h, x: net.evolve(h, "1"), TypeError, "gap must be a number or a tensor of real numbers; got '1'"),
+    (lambda net, h, x: net.evolve(h, True), TypeError, "gap must be a number or a tensor of real numbers; got True"),
+    (lambda net, h, x: net.evolve(h, torch.tensor(1j)), TypeError, "gap must be a number.*; got torch.complex128"),
+    (lambda net, h, x: net.evolve(h.float(), 1.0), TypeError, "h must be a tensor of torch.float64.*; got .*32"),
+    (lambda net, h, x: net.evolve([0.0], 1.0), TypeError, "h must be a tensor of torch.float64.*; got list"),
+    (lambda net, h, x: net.observe(h, x / 0), ValueError, "x must hold finite values.*; got an infinite value"),
+    (lambda net, h, x: net.observe(h, x.long()), TypeError, "x must be a tensor of torch.float64.*; got torch.int64"),
+    (lambda net, h, x: net.observe(h, [1.0]), TypeError, "x must be a tensor of torch.float64.*; got list"),
+    (lambda net, h, x: net(x[None].float(), torch.arange(4.0)[None]), TypeError, "x must be a tensor of .*; got"),
+    (lambda net, h, x: net(x[None], torch.arange(4.0)[None] + 0j), TypeError, "t must be a tensor of real times; got"),
+])  # fmt: skip
+def test_what_an_ode_rnn_cannot_compute_with_is_named(call, error, words):
+    with pytest.raises(error, match=words):
+        call(ODERNN(3, 2, 1), torch.zeros(4, 2), torch.ones(4, 3))
+
+
 # --- LatentODE ----------------------------------------------------------------------------------------------------
 
 
@@ -515,7 +538,10 @@ def test_a_row_without_observation_is_read_by_the_encoder():
     ({"t": torch.zeros(1)}, ValueError, r"t must have shape \(m,\) with m ≥ 2; got \(1,\)"),
     ({"t": torch.tensor([0.0, 2.0, 1.0])}, ValueError, "t must be finite and strictly increasing; got"),
     ({"t": torch.tensor([0.0, NAN])}, ValueError, "t must be finite and strictly increasing; got"),
-], ids=["channels", "latent", "hidden", "noise", "method", "steps", "list", "one", "backwards", "nan"])  # fmt: skip
+    ({"t": torch.tensor([0.0, 1j])}, TypeError, "t must be of real numbers; got torch.complex"),
+    ({"t": torch.tensor([False, True])}, TypeError, "t must be of real numbers; got torch.bool"),
+], ids=["channels", "latent", "hidden", "noise", "method", "steps", "list", "one", "backwards", "nan", "complex",
+        "bool"])  # fmt: skip
 def test_a_badly_made_latent_ode_is_named(changed, error, words):
     with pytest.raises(error, match=words):
         LatentODE(**{"channels": 1, "latent": 2, "hidden": 3, "t": TIMES, **changed})
@@ -533,7 +559,7 @@ def test_other_input_of_a_latent_ode_is_named():
         net.loss(net(x), x)
     with pytest.raises(ValueError, match=r"t must begin at the time of z\(0\), 0; got 0.5"):
         net.decode(torch.zeros(4, 2), torch.tensor([0.5, 1.0]))
-    with pytest.raises(ValueError, match=r"LatentODE takes states of shape \(\.\.\., 2\); got \(4, 3\)"):
+    with pytest.raises(ValueError, match=r"z must have shape \(\.\.\., 2\); got \(4, 3\)"):
         net.decode(torch.zeros(4, 3))
     with pytest.raises(ValueError, match="draws must be a whole number, at least 1; got 0"):
         net.sample(x, 0)
@@ -553,3 +579,32 @@ def test_a_latent_ode_learns_spirals():
         optimiser.step()
     assert losses[-1] < 0.8 * losses[0]
     assert isinstance(net.field, MLPField)
+
+
+def test_times_that_are_one_in_the_dtype_of_the_weights_are_named():
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with pytest.raises(ValueError, match="t must be finite and strictly increasing; got"):
+            LatentODE(1, 2, 4, torch.tensor([0.0, 1.0], dtype=torch.float64) + 1e9)
+    finally:
+        torch.set_default_dtype(before)
+
+
+def test_what_a_latent_ode_is_asked_in_another_dtype_is_named():
+    net = LatentODE(1, 2, 4, TIMES)
+    words = "must be of torch.float64, as the parameters are; got torch.float32"
+    with pytest.raises(TypeError, match=f"x {words}"):
+        net(torch.zeros(3, 5, 2).float())
+    with pytest.raises(TypeError, match=f"z {words}"):
+        net.decode(torch.zeros(3, 2).float())
+    with pytest.raises(TypeError, match="z must be a torch.Tensor of shape .*; got list"):
+        net.decode([[0.0, 1.0]])
+    with pytest.raises(TypeError, match="output must be what forward returned, three tensors; got Tensor"):
+        net.loss(torch.zeros(3, 5, 1), torch.zeros(3, 5, 1))
+
+
+@pytest.mark.parametrize("dtype", [torch.complex128, torch.bool], ids=["complex", "bool"])
+def test_times_that_are_no_real_numbers_are_named(dtype):
+    with pytest.raises(TypeError, match="t must be of real numbers; got"):
+        with_time(torch.zeros(3, 5, 1), torch.arange(5).to(dtype))

@@ -355,3 +355,12 @@ def test_an_end_is_inside_though_it_was_rounded(kind):
     X = control_path(GOOD.float(), t, kind)
     torch.testing.assert_close(X.evaluate(t[-1]), GOOD[-1].float())
     torch.testing.assert_close(X.evaluate(0.7 + 1e-8), GOOD[-1].float())
+
+
+@pytest.mark.parametrize("t", ["noon", None, 1j, torch.tensor([0.0, 1j])], ids=["word", "none", "complex", "tensor"])
+@pytest.mark.parametrize("kind", ["linear", "natural_cubic"])
+def test_a_path_is_asked_at_real_numbers_only(kind, t):
+    path = control_path(torch.zeros(3, 1), interpolation=kind)
+    for ask in (path.evaluate, path.derivative):
+        with pytest.raises(TypeError, match="t must be a real number or a tensor of real numbers; got"):
+            ask(t)

@@ -242,6 +242,13 @@ def test_the_end_of_a_sequence_does_not_leak_into_its_beginning():
     assert circular[:-1].min() > 0.9  # what it would be without the padding
 
 
+def test_no_samples_are_an_empty_result():
+    u = torch.zeros(0, 5, 3)
+    assert fft_convolution(u, torch.ones(1, 2)).shape == u.shape
+    y, last = selective_scan(u, u, -torch.ones(3, 2), torch.zeros(0, 5, 2), torch.zeros(0, 5, 2))
+    assert y.shape == u.shape and last.shape == (0, 3, 2)
+
+
 # --- bad input ----------------------------------------------------------------------------------------------------
 
 
@@ -272,6 +279,7 @@ REFUSED = {
     "delta infinite": (ValueError, "delta must", selective(delta=CASE[1] * math.inf)),
     "A positive": (ValueError, "A must", selective(A=-CASE[2])),
     "A nan": (ValueError, "A must", selective(A=CASE[2] * math.nan)),
+    "A infinite": (ValueError, "A must", selective(A=CASE[2] * math.inf)),
     "A transposed": (ValueError, "A must", selective(A=CASE[2].T)),
     "A complex": (TypeError, "A must", selective(A=CASE[2] + 0j)),
     "A a number": (TypeError, "A must", selective(A=-1.0)),
@@ -284,6 +292,9 @@ REFUSED = {
     "kernel real": (TypeError, "log_a must", lambda: diagonal_kernel(ONES, 1j * ONES, 3)),
     "kernel weights real": (TypeError, "c must", lambda: diagonal_kernel(1j * ONES, ONES, 3)),
     "kernel shapes": (ValueError, "c must", lambda: diagonal_kernel(1j * ONES, 1j * ONES[0], 3)),
+    "kernel of two dtypes": (TypeError, "c must", lambda: diagonal_kernel(1j * ONES, 1j * ONES.float(), 3)),
+    "convolution of other axes": (ValueError, "kernel must", lambda: fft_convolution(ONES, ONES[:3])),
+    "convolution of halves": (TypeError, "u must", lambda: fft_convolution(ONES.half(), ONES.half())),
     "convolution empty": (ValueError, "u must", lambda: fft_convolution(ONES[:, :0], ONES)),
     "convolution without taps": (ValueError, "kernel must", lambda: fft_convolution(ONES, ONES[:, :0])),
     "convolution complex": (TypeError, "kernel must", lambda: fft_convolution(ONES, 1j * ONES)),

@@ -55,7 +55,7 @@ def series(name: str, value: Tensor) -> Tensor:
 
 def sequence(layer: nn.Module, u: Tensor, features: int, dtype: torch.dtype) -> Tensor:
     """u when it is (batch, length, features), at least one sample long, in the dtype of the layer's parameters."""
-    _real_of("u", u, layer, dtype)
+    real_of("u", u, layer, dtype)
     if u.ndim != 3 or u.shape[-1] != features or not u.shape[1]:
         name = type(layer).__name__
         raise ValueError(f"u must be of shape (batch, length ≥ 1, {features}) for {name}; got {tuple(u.shape)}")
@@ -64,7 +64,7 @@ def sequence(layer: nn.Module, u: Tensor, features: int, dtype: torch.dtype) -> 
 
 def sample(layer: nn.Module, u: Tensor, features: int, dtype: torch.dtype) -> Tensor:
     """u when it is one sample of every sequence, (batch, features), in the dtype of the layer's parameters."""
-    _real_of("u", u, layer, dtype)
+    real_of("u", u, layer, dtype)
     if u.ndim != 2 or u.shape[-1] != features:
         name = type(layer).__name__
         raise ValueError(f"u must be of shape (batch, {features}) for a step of {name}; got {tuple(u.shape)}")
@@ -81,7 +81,8 @@ def carried(name: str, state: Tensor, shape: Sequence[int], dtype: torch.dtype) 
     return state
 
 
-def _real_of(name, value, layer, dtype):
+def real_of(name: str, value: Tensor, layer: nn.Module, dtype: torch.dtype) -> None:
+    """Refuse what is no tensor in the dtype of the layer's parameters."""
     if not isinstance(value, Tensor) or value.dtype != dtype:
         got = value.dtype if isinstance(value, Tensor) else type(value).__name__
         raise TypeError(f"{name} must be a tensor of {dtype}, as {type(layer).__name__}'s parameters are; got {got}")

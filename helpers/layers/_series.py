@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 
-def series(x: Tensor, shape: tuple[int | str, ...], name: str = "x") -> None:
+def series(x: Tensor, shape: tuple[int | str, ...], name: str = "x", dtype: torch.dtype | None = None) -> None:
     """Refuse what is no series of this shape: a number is that many entries, a word any number of them, "..." any axes.
 
-    Missing values are NaN; an infinite one would become NaN in the middle of a network.
+    Missing values are NaN; an infinite one would become NaN in the middle of a network. `dtype` is that of the weights
+    which read the series; None means any.
     """
     wanted = f"({', '.join(map(str, shape))})"
     if not torch.is_tensor(x):
@@ -23,6 +24,8 @@ def series(x: Tensor, shape: tuple[int | str, ...], name: str = "x") -> None:
         for n, asked in zip(x.shape[x.dim() - len(axes) :], axes, strict=True)
     ):
         raise ValueError(f"{name} must have shape {wanted}; got {tuple(x.shape)}")
+    if dtype is not None and x.dtype != dtype:
+        raise TypeError(f"{name} must be of {dtype}, as the parameters are; got {x.dtype}")
     if torch.isinf(x).any():
         raise ValueError(f"{name} must hold finite values, or NaN where one is missing; got an infinite value")
 
@@ -34,6 +37,8 @@ def clock(t: Tensor, shape: torch.Size, name: str = "t") -> None:
     """
     if not torch.is_tensor(t):
         raise TypeError(f"{name} must be a torch.Tensor of times; got {type(t).__name__}")
+    if t.is_complex() or t.dtype == torch.bool:
+        raise TypeError(f"{name} must be of real numbers; got {t.dtype}")
     if t.shape not in (shape, shape[-1:]):
         also = "" if len(shape) == 1 else f" or {tuple(shape[-1:])}"
         raise ValueError(f"{name} must have shape {tuple(shape)}{also}; got {tuple(t.shape)}")

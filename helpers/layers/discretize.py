@@ -9,6 +9,8 @@ from torch.nn import functional as F
 from . import _choice, _sequences
 
 METHODS = ("zoh", "bilinear", "euler")
+# below it (e^z − 1)/z is a Taylor polynomial, since the gradient of the quotient cancels
+_NEAR = 3e-4
 
 
 def discretize(A: Tensor, B: Tensor, dt: float | Tensor, method: str = "zoh") -> tuple[Tensor, Tensor]:
@@ -22,8 +24,9 @@ def discretize(A: Tensor, B: Tensor, dt: float | Tensor, method: str = "zoh") ->
             (Tustin, the trapezoidal rule with the step's mean input), "euler" (I + ΔA, ΔB).
 
     Raises:
-        ValueError: The method is unknown, the shapes do not fit, or dt is not positive and finite everywhere.
-        TypeError: A or B is not a tensor of floating-point numbers.
+        ValueError: The method is unknown, the shapes do not fit, dt is not positive and finite everywhere, or A has the
+            eigenvalue 2/dt, for which there is no bilinear step.
+        TypeError: A or B is not a tensor of floating-point numbers, or dt not of real numbers.
     """
     _choice.one_of("method", method, METHODS)
     _sequences.real_or_complex("A", A)
@@ -33,10 +36,35 @@ def discretize(A: Tensor, B: Tensor, dt: float | Tensor, method: str = "zoh") ->
         raise ValueError(f"A must be (..., n, n) or (..., n) for B (..., n); got {tuple(A.shape)} and {tuple(B.shape)}")
     if full and not (B.ndim and A.shape[-1] == A.shape[-2] == B.shape[-1]):
         raise ValueError(f"A must be (..., n, n) for B (..., n); got {tuple(A.shape)} and {tuple(B.shape)}")
-    dt = torch.as_tensor(dt, dtype=A.real.dtype, device=A.device)
+    if full:
+        A, B = (z.to(torch.promote_types(A.dtype, B.dtype)) for z in (A, B))
+    dt = _real(dt).to(A.real)
+    axes = [A.shape[:-2], B.shape[:-1], dt.shape] if full else [A.shape, B.shape, dt.shape]
+    try:
+        torch.broadcast_shapes(*axes)
+    except RuntimeError:
+        shapes = ", ".join(str(tuple(z.shape)) for z in (A, B, dt))
+        raise ValueError(f"A, B and dt must be of shapes that broadcast, see above; got {shapes}") from None
     if not ((dt > 0) & dt.isfinite()).all():
         raise ValueError(f"dt must be positive and finite; got {dt.tolist() if dt.ndim == 0 else _worst(dt)}")
-    return dense(A, B, dt, method) if full else diagonal(A, B, dt, method)
+    try:
+        if not full and method == "bilinear" and (A * dt == 2).any():
+            raise torch.linalg.LinAlgError
+        return dense(A, B, dt, method) if full else diagonal(A, B, dt, method)
+    except torch.linalg.LinAlgError:
+        raise ValueError("A must not have the eigenvalue 2/dt for 'bilinear'; got a singular I − dt A/2") from None
+
+
+def _real(dt):
+    """dt as a real tensor; Python's numbers in float64, so that none is rounded twice."""
+    try:
+        step = dt if isinstance(dt, Tensor) else torch.as_tensor(dt, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):
+        step = None
+    if step is None or isinstance(dt, bool) or step.is_complex() or step.dtype == torch.bool:
+        got = dt.dtype if isinstance(dt, Tensor) else repr(dt)
+        raise TypeError(f"dt must be a number or a tensor of real numbers; got {got}")
+    return step
 
 
 def _worst(dt):
@@ -68,8 +96,9 @@ def diagonal(A: Tensor, B: Tensor, dt: Tensor, method: str) -> tuple[Tensor, Ten
         return 1 + z, B * dt
     if method == "bilinear":
         return (1 + z / 2) / (1 - z / 2), B * dt / (1 - z / 2)
-    safe = torch.where(z == 0, torch.ones_like(z), z)  # so that no gradient is 0 · ∞ there
-    mean = torch.where(z == 0, torch.ones_like(z) + z / 2, expm1(safe) / safe)
+    near = z.abs() < _NEAR
+    small, safe = torch.where(near, z, 0), torch.where(near, 1, z)  # so that no gradient is 0 · ∞
+    mean = torch.where(near, 1 + small / 2 * (1 + small / 3 * (1 + small / 4)), expm1(safe) / safe)
     return torch.exp(z), B * dt * mean
 
 

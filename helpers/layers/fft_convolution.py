@@ -21,12 +21,21 @@ def fft_convolution(u: Tensor, kernel: Tensor) -> Tensor:
         (..., length).
 
     Raises:
-        ValueError: u or the kernel is empty along its last axis.
-        TypeError: u or the kernel is not a tensor of real floating-point numbers.
+        ValueError: u or the kernel is empty along its last axis, or their other axes do not broadcast.
+        TypeError: u or the kernel is not a tensor of float32 or float64 numbers.
     """
     for name, value in (("u", u), ("kernel", kernel)):
         if not _sequences.real(name, value).ndim or not value.shape[-1]:
             raise ValueError(f"{name} must be of shape (..., length ≥ 1); got {tuple(value.shape)}")
+        if value.dtype not in (torch.float32, torch.float64):
+            raise TypeError(f"{name} must be a tensor of float32 or float64, which have FFTs; got {value.dtype}")
+    try:
+        leading = torch.broadcast_shapes(u.shape[:-1], kernel.shape[:-1])
+    except RuntimeError:
+        got = f"{tuple(kernel.shape)} and {tuple(u.shape)}"
+        raise ValueError(f"kernel must broadcast with u in all axes but the last; got {got}") from None
+    if 0 in leading:  # an FFT of nothing is an error
+        return u * kernel[..., :1]
     length = u.shape[-1]
     transform = torch.fft.rfft(u, n=2 * length) * torch.fft.rfft(kernel[..., :length], n=2 * length)
     return torch.fft.irfft(transform, n=2 * length)[..., :length]
@@ -46,12 +55,14 @@ def diagonal_kernel(log_a: Tensor, c: Tensor, length: int) -> Tensor:
 
     Raises:
         ValueError: `length` is below 1, or the shapes differ.
-        TypeError: log_a or c is not complex, or `length` not a whole number.
+        TypeError: log_a or c is not complex, they are of two dtypes, or `length` is not a whole number.
     """
     for name, value in (("log_a", log_a), ("c", c)):
         if not isinstance(value, Tensor) or not value.is_complex():
             got = value.dtype if isinstance(value, Tensor) else type(value).__name__
             raise TypeError(f"{name} must be a complex tensor; got {got}")
+    if log_a.dtype != c.dtype:
+        raise TypeError(f"c must be of the dtype of log_a, {log_a.dtype}; got {c.dtype}")
     if log_a.shape != c.shape or not c.ndim:
         raise ValueError(f"c must be (..., n) as log_a is; got {tuple(c.shape)} and {tuple(log_a.shape)}")
     length = _checks.whole_number("length", length, at_least=1)

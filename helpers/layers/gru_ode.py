@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from . import _checks
+from . import _checks, _sequences
 
 
 class GRUODE(nn.Module):
@@ -35,7 +35,9 @@ class GRUODE(nn.Module):
 
         Raises:
             ValueError: The last axis of h does not hold `hidden` entries.
+            TypeError: h is of another dtype than the parameters.
         """
+        _sequences.real_of("h", h, self, self.gates.weight.dtype)
         _checks.last_axis(self, h, self.hidden)
         r, z = torch.sigmoid(self.gates(h)).chunk(2, -1)
         return (1 - z) * (torch.tanh(self.candidate(r * h)) - h)

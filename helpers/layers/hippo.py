@@ -68,9 +68,9 @@ def hippo(measure: str, n: int, *, dtype: torch.dtype | None = None) -> Hippo:
     """
     _choice.one_of("measure", measure, _MEASURES)
     n = _checks.whole_number("n", n, at_least=1)
-    dtype = dtype or torch.get_default_dtype()
-    if not dtype.is_floating_point:
-        raise TypeError(f"dtype must be one of real floating-point numbers; got {dtype}")
+    dtype = torch.get_default_dtype() if dtype is None else dtype
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise TypeError(f"dtype must be one of real floating-point numbers; got {dtype!r}")
     k = torch.arange(n, dtype=dtype)
     B = (2 * k + 1).sqrt()
     if measure == "legs":

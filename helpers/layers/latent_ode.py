@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from helpers.solvers import odeint
 from helpers.solvers.solve_cde import FIXED_STEP
 
-from . import _checks, _series
+from . import _checks, _choice, _series
 from .vector_field import MLPField
 
 
@@ -56,11 +56,10 @@ class LatentODE(nn.Module):
         with torch.no_grad():  # a narrow posterior at first: the flow has to learn where to go before noise helps
             self.posterior.bias[self.latent :] = -4.0
         self.noise = _checks.positive_number("noise", noise)
-        if method not in FIXED_STEP:
-            raise ValueError(f"method must be one of {', '.join(map(repr, FIXED_STEP))}; got {method!r}")
-        self.method = method
+        self.method = _choice.one_of("method", method, FIXED_STEP)
         self.steps = None if steps is None else _checks.whole_number("steps", steps, at_least=1)
-        self.register_buffer("t", _increasing(t).detach().to(self.readout.weight.dtype))
+        # looked at twice: times that differ may be one in the dtype of the weights
+        self.register_buffer("t", _increasing(_increasing(t).detach().to(self.readout.weight.dtype)))
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of z(0), each (n, latent).
@@ -72,7 +71,7 @@ class LatentODE(nn.Module):
         Raises:
             TypeError, ValueError: x is no such series.
         """
-        _series.series(x, ("n", "length", 1 + self.channels))
+        _series.series(x, ("n", "length", 1 + self.channels), dtype=self.readout.weight.dtype)
         t, values = x[..., :1], x[..., 1:]
         _series.clock(t[..., 0], x.shape[:2], "x[..., 0]")
         seen = (~torch.isnan(values)).to(x.dtype)
@@ -90,7 +89,7 @@ class LatentODE(nn.Module):
         Raises:
             TypeError, ValueError: An argument is not as above.
         """
-        _checks.last_axis(self, z, self.latent)
+        _series.series(z, ("...", self.latent), "z", dtype=self.readout.weight.dtype)
         if t is None:
             t = self.t
         elif _increasing(t)[0].to(self.t) != self.t[0]:
@@ -137,6 +136,8 @@ class LatentODE(nn.Module):
         Raises:
             TypeError, ValueError: x is no such series.
         """
+        if not isinstance(output, tuple) or len(output) != 3:
+            raise TypeError(f"output must be what forward returned, three tensors; got {type(output).__name__}")
         prediction, mean, log_var = output
         _series.series(x, tuple(prediction.shape))
         seen = ~torch.isnan(x)
@@ -159,6 +160,8 @@ def _increasing(t):
     """`t` when it is two times or more, finite and strictly increasing."""
     if not torch.is_tensor(t):
         raise TypeError(f"t must be a torch.Tensor of times; got {type(t).__name__}")
+    if t.is_complex() or t.dtype == torch.bool:
+        raise TypeError(f"t must be of real numbers; got {t.dtype}")
     if t.dim() != 1 or len(t) < 2:
         raise ValueError(f"t must have shape (m,) with m ≥ 2; got {tuple(t.shape)}")
     if not (t.isfinite().all() and (t.diff() > 0).all()):

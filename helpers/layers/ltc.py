@@ -48,7 +48,7 @@ class LTC(nn.Module):
 
         Raises:
             ValueError: u or x is of another shape, or the interval not positive and finite.
-            TypeError: u or x is of another dtype than the parameters.
+            TypeError: u or x is of another dtype than the parameters, or the interval not of real numbers.
         """
         _sequences.sample(self, u, self.inputs, self.A.dtype)
         interval = self._intervals(interval, [(len(u),)])
@@ -65,7 +65,7 @@ class LTC(nn.Module):
 
         Raises:
             ValueError: u is of another shape or empty, or the interval not positive and finite.
-            TypeError: u is of another dtype than the parameters.
+            TypeError: u is of another dtype than the parameters, or the interval not of real numbers.
         """
         _sequences.sequence(self, u, self.inputs, self.A.dtype)
         batch, length, _ = u.shape
@@ -90,6 +90,11 @@ class LTC(nn.Module):
 
     def _intervals(self, interval, shapes):
         """The interval as a tensor of the parameters' dtype, a number or of one of the shapes; all of it positive."""
+        if isinstance(interval, bool) or (
+            isinstance(interval, Tensor) and (interval.is_complex() or interval.dtype == torch.bool)
+        ):
+            got = interval.dtype if isinstance(interval, Tensor) else repr(interval)
+            raise TypeError(f"interval must be a number or a tensor of real numbers; got {got}")
         if not isinstance(interval, Tensor):
             interval = _checks.positive_number("interval", interval)
         interval = torch.as_tensor(interval, dtype=self.A.dtype, device=self.A.device)

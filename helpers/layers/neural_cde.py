@@ -9,7 +9,7 @@ from helpers.solvers import cdeint, control_path
 from helpers.solvers.paths import check_interpolation
 from helpers.solvers.solve_cde import FIXED_STEP
 
-from . import _checks, _series
+from . import _checks, _choice, _series
 
 
 def with_time(x: Tensor, t: Tensor, counts: bool = False) -> Tensor:
@@ -104,9 +104,7 @@ class NeuralCDE(nn.Module):
         self.initial = nn.Linear(channels, hidden)
         self.readout = nn.Linear(hidden, _checks.whole_number("outputs", outputs, at_least=1))
         self.interpolation = check_interpolation(interpolation)
-        if method not in FIXED_STEP:
-            raise ValueError(f"method must be one of {', '.join(map(repr, FIXED_STEP))}; got {method!r}")
-        self.method = method
+        self.method = _choice.one_of("method", method, FIXED_STEP)
         self.steps = _checks.whole_number("steps", steps, at_least=1)
 
     def trajectory(self, x: Tensor, t: Tensor | None = None) -> Tensor:
@@ -123,7 +121,7 @@ class NeuralCDE(nn.Module):
         Raises:
             TypeError, ValueError: x is no such series, or t as it must not be.
         """
-        _series.series(x, ("...", "length", self.field.channels))
+        self._check(x)
         x = torch.where(torch.isnan(x).all(-2, keepdim=True), 0.0, x)
         X = control_path(x, interpolation=self.interpolation)
         if t is None:
@@ -140,9 +138,12 @@ class NeuralCDE(nn.Module):
         Raises:
             TypeError, ValueError: As `trajectory`.
         """
-        _series.series(x, ("...", "length", self.field.channels))
+        self._check(x)
         ends = torch.tensor([0.0, max(1.0, x.shape[-2] - 1.0)], dtype=torch.float64)
         return self.readout(self.trajectory(x, ends)[..., -1, :])
+
+    def _check(self, x):
+        _series.series(x, ("...", "length", self.field.channels), dtype=self.readout.weight.dtype)
 
     def extra_repr(self) -> str:
         return f"interpolation={self.interpolation!r}, method={self.method!r}, steps={self.steps}"

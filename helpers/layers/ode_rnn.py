@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numbers
+
 import torch
 from torch import Tensor, nn
 
 from helpers.solvers import tableaux
 from helpers.solvers.explicit import step
 
-from . import _checks, _choice, _series
+from . import _checks, _choice, _sequences, _series
 from .vector_field import MLPField
 
 
@@ -54,12 +56,23 @@ class ODERNN(nn.Module):
         """h (n, hidden) after the time `gap`, (n,) or a number: each sample its own gap, in one solve over [0, 1].
 
         Raises:
-            ValueError: h or gap has another shape, or the field does not keep that of h.
+            ValueError: h or gap has another shape, gap is not finite, or the field does not keep the shape of h.
+            TypeError: h is of another dtype than the parameters, or gap not of real numbers.
         """
-        _checks.last_axis(self, h, self.hidden)
+        self._check_state(h)
+        if not torch.is_tensor(gap) and (isinstance(gap, bool) or not isinstance(gap, numbers.Real)):
+            raise TypeError(f"gap must be a number or a tensor of real numbers; got {gap!r:.80}")
+        if torch.is_tensor(gap) and (gap.is_complex() or gap.dtype == torch.bool):
+            raise TypeError(f"gap must be a number or a tensor of real numbers; got {gap.dtype}")
         gap = torch.as_tensor(gap, dtype=h.dtype, device=h.device)
+        if not gap.isfinite().all():
+            raise ValueError(f"gap must be finite; got {gap[~gap.isfinite()][0].item()}")
         if gap.dim() > 0 and gap.shape != h.shape[:-1]:
             raise ValueError(f"gap must be a number or have shape {tuple(h.shape[:-1])}; got {tuple(gap.shape)}")
+        return self._evolved(h, gap)
+
+    def _evolved(self, h, gap):
+        """`evolve`, unchecked: for a series whose times have been looked at as a whole."""
         tableau, gap = tableaux.get(self.method), gap[..., None]
         for k in range(self.steps):
             h = step(tableau, lambda s, h: gap * self._velocity(s, h), k / self.steps, h, 1 / self.steps)
@@ -72,14 +85,25 @@ class ODERNN(nn.Module):
         """h (n, hidden) after seeing x (n, channels), NaN where missing; samples that see nothing keep their state.
 
         Raises:
-            ValueError: h or x has another shape.
+            ValueError: h or x has another shape, or x an infinite value.
+            TypeError: h or x is of another dtype than the parameters.
         """
-        _checks.last_axis(self, h, self.hidden)
+        self._check_state(h)
+        _sequences.real_of("x", x, self, h.dtype)
         if x.shape != (*h.shape[:-1], self.channels):
             raise ValueError(f"x must have shape {(*h.shape[:-1], self.channels)} beside h; got {tuple(x.shape)}")
+        if torch.isinf(x).any():
+            raise ValueError("x must hold finite values, or NaN where one is missing; got an infinite value")
+        return self._observed(h, x)
+
+    def _observed(self, h, x):
         seen = ~torch.isnan(x)
         new = self.cell(torch.cat([x.nan_to_num(0.0), seen.to(x.dtype)], -1), h)
         return torch.where(seen.any(-1, keepdim=True), new, h)
+
+    def _check_state(self, h):
+        _sequences.real_of("h", h, self, self.readout.weight.dtype)
+        _checks.last_axis(self, h, self.hidden)
 
     def states(self, x: Tensor, t: Tensor) -> Tensor:
         """h just after each time, (n, length, hidden).
@@ -91,20 +115,23 @@ class ODERNN(nn.Module):
                 than the others. Read in x's dtype.
 
         Raises:
-            TypeError, ValueError: x is no such series, or t not its times.
+            TypeError, ValueError: x is no such series in the dtype of the parameters, or t not its times.
         """
         _series.series(x, ("n", "length", self.channels))
+        _sequences.real_of("x", x, self, self.readout.weight.dtype)
         if torch.is_tensor(t) and t.dim() != 2:
             raise ValueError(f"t must have shape (n, length) = {tuple(x.shape[:2])}; got {tuple(t.shape)}")
+        if torch.is_tensor(t) and t.is_complex():
+            raise TypeError(f"t must be a tensor of real times; got {t.dtype}")
         _series.clock(t, x.shape[:2])
         seen = (~torch.isnan(x)).any(-1).any(0).tolist()  # in one look: whether anybody sees anything
         h, states = x.new_zeros(len(x), self.hidden), []
         gaps = t.to(x).diff(dim=1).unbind(1)
         for k, (x_k, anything) in enumerate(zip(x.unbind(1), seen, strict=True)):
             if k > 0:
-                h = self.evolve(h, gaps[k - 1])
+                h = self._evolved(h, gaps[k - 1])
             if anything:
-                h = self.observe(h, x_k)
+                h = self._observed(h, x_k)
             states.append(h)
         return torch.stack(states, 1)
 

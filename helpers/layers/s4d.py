@@ -17,6 +17,7 @@ from .linear_scan import linear_scan
 
 _INITS = ("lin", "inv", "legs")
 MODES = ("convolution", "recurrence")
+_TINY = 1e-30
 
 
 def diagonal_poles(init: str, n: int) -> tuple[Tensor, Tensor]:
@@ -87,7 +88,8 @@ class S4D(StateSpace):
         """a_bar, log a_bar and c b_bar of the recurrence, each (features, state / 2)."""
         poles, dt = self.poles, self.steps
         a, b = diagonal(poles, torch.ones_like(poles), dt, self.method)
-        log_a = poles * dt if self.method == "zoh" else a.log()
+        # a pole at −2/Δ has a = 0, where log and its gradient are infinite
+        log_a = poles * dt if self.method == "zoh" else torch.where(a == 0, a + _TINY, a).log()
         return a, log_a, torch.view_as_complex(self.C) * b
 
     def kernel(self, length: int) -> Tensor:

@@ -23,7 +23,7 @@ def selective_scan(
     Args:
         u: (batch, length, features), length at least 1.
         delta: The steps Δ, at least 0 and finite, shaped like u; 0 leaves the state as it is.
-        A: (features, state), at most 0, so that no state can grow by itself.
+        A: (features, state), at most 0, so that no state can grow by itself, and finite.
         B, C: (batch, length, state).
         initial: h_{−1}, (batch, features, state); None means zero.
 
@@ -31,13 +31,15 @@ def selective_scan(
         y (batch, length, features) and the last state (batch, features, state); gradients flow through both.
 
     Raises:
-        ValueError: The shapes do not fit, u is empty, an entry of A is positive, or one of delta negative or not
-            finite.
+        ValueError: The shapes do not fit, u has no length, an entry of A is positive or not finite, or one of delta
+            negative or not finite.
         TypeError: The arguments are not real floating-point tensors of one dtype.
     """
     _check(u, delta, A, B, C)
     shape = (u.shape[0], *A.shape)
     initial = u.new_zeros(shape) if initial is None else _sequences.carried("initial", initial, shape, u.dtype)
+    if not u.numel():
+        return u * delta, initial
     return _SelectiveScan.apply(u, delta, A, B, C, initial)
 
 
@@ -52,8 +54,12 @@ def _check(u, delta, A, B, C):
     _sequences.carried("delta", delta, u.shape, u.dtype)
     for name, value in (("B", B), ("C", C)):
         _sequences.carried(name, value, (batch, length, A.shape[1]), u.dtype)
-    if not (A <= 0).all():
-        raise ValueError(f"A must be at most 0 everywhere, or states grow by themselves; got up to {A.max().item():g}")
+    wrong = ~((A <= 0) & A.isfinite())
+    if wrong.any():
+        got = A[wrong][0].item()
+        raise ValueError(f"A must be at most 0 and finite everywhere, or states grow by themselves; got {got:g}")
+    if not delta.numel():
+        return
     low, high = delta.detach().aminmax()  # both are NaN where one entry is
     if not (low >= 0 and high < math.inf):
         worst = delta[~((delta >= 0) & delta.isfinite())][0].item()

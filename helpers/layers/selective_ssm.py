@@ -52,6 +52,7 @@ class SelectiveSSM(nn.Module):
 
     def selection(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Δ (..., features), B and C (..., state) that the samples u (..., features) choose."""
+        _sequences.real_of("u", u, self, self.D.dtype)
         _checks.last_axis(self, u, self.features)
         low, B, C = self.select(u).split(self.sizes, dim=-1)
         return F.softplus(self.widen(low)), B, C

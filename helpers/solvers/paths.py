@@ -179,7 +179,7 @@ class CubicSpline(nn.Module):
 
     def _at(self, t, piece=None):
         """Time since the left end of the piece that covers t, with an axis for channels, and the piece's number."""
-        t = torch.as_tensor(t, dtype=self.grid_points.dtype, device=self.grid_points.device)
+        t = _moments(t, self.grid_points)
         if piece is None:
             _check_inside(t, self.grid_points)
             piece = torch.bucketize(t.detach().contiguous(), self.grid_points) - 1
@@ -365,6 +365,18 @@ def _times(t, x, length=None):
     if not (torch.isfinite(t).all() and (t.diff() > 0).all()):
         raise ValueError(f"t must be finite and strictly increasing in {x.dtype}; got {t.tolist()!r:.80}")
     return t
+
+
+def _moments(t, knots):
+    """Times in the dtype and on the device of the knots."""
+    try:
+        real = not (t.is_complex() if torch.is_tensor(t) else isinstance(t, complex))
+        moments = torch.as_tensor(t, dtype=knots.dtype, device=knots.device) if real else None
+    except (TypeError, ValueError, RuntimeError):
+        moments = None
+    if moments is None:
+        raise TypeError(f"t must be a real number or a tensor of real numbers; got {t!r:.80}")
+    return moments
 
 
 def _check_inside(t, knots):

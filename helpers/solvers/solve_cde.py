@@ -103,6 +103,8 @@ def _times(t, like, knots):
     """The requested times as Python floats, rounded as the knots are: else a step might be as short as rounding."""
     if torch.is_tensor(t) and t.requires_grad:
         raise ValueError("t must not require a gradient: times are constants here; got one that does")
+    if torch.is_tensor(t) and t.is_complex():
+        raise TypeError(f"t must be of real numbers; got {t.dtype}")
     try:
         times = torch.as_tensor(t, dtype=like.dtype, device="cpu")
     except (TypeError, ValueError, RuntimeError):
