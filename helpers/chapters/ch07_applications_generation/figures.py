@@ -359,8 +359,8 @@ def digits_sheet(rows, words=None):
     _sheet(ax, np.concatenate(images), columns)
     ax.set_yticks([9 * k + 4.5 for k in range(len(rows))], list(rows))
     ax.tick_params(length=0)
-    words = words or {}
-    told = "; ".join(f"{label}, {len(x)}" + f" ({words[label]})" * (label in words) for label, x in rows.items())
+    words = {label: f" ({more})" for label, more in (words or {}).items()}
+    told = "; ".join(f"{label}, {len(x)}{words.get(label, '')}" for label, x in rows.items())
     return fig, f"Rows of digits, 8 × 8 pixels each: {told}."
 
 
