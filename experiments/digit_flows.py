@@ -43,10 +43,11 @@ FLOWS = {  # row → method and evaluations of the network
 }
 REAL = ("test images", "training images", "copies")
 OLD = ("one Gaussian", "mixture in 30 components")
+CLASSES = "a Gaussian for each class, in 30 components"
 SMALL = "flow in 30 components, midpoint, 20"
 WEIGHTS = (0.0, 1.0, 2.0, 3.0, 5.0)  # of guidance
 GUIDED = tuple(f"guided, w = {w:g}" for w in WEIGHTS)
-ROWS = (*REAL, *OLD, *FLOWS, SMALL, *GUIDED)
+ROWS = (*REAL, *OLD, *FLOWS, SMALL, CLASSES, *GUIDED)
 
 
 @cache
@@ -136,6 +137,17 @@ def mixture(x: Tensor, number: int, seed: int) -> Tensor:
     return drawn[mixed] @ axes.T + x.mean(0)
 
 
+def by_class(x: Tensor, y: Tensor, label: Tensor, z: Tensor) -> Tensor:
+    """Samples of the asked classes: a Gaussian for each, fitted in the first principal components, back in pixels."""
+    axes = principal(x, COORDINATES)
+    low, made = (x - x.mean(0)) @ axes, torch.empty(len(label), COORDINATES)
+    for k in range(10):
+        part = low[y == k]
+        root = torch.linalg.cholesky(torch.cov(part.T) + 1e-2 * torch.eye(COORDINATES))
+        made[label == k] = part.mean(0) + z[label == k, :COORDINATES] @ root.T
+    return made @ axes.T + x.mean(0)
+
+
 def velocity(features: int = 64) -> TimeMLP:
     """The velocity of flow matching, untrained."""
     return TimeMLP(features, hidden=HIDDEN, depth=2)
@@ -153,9 +165,9 @@ def guided_velocity() -> TimeMLP:
     return TimeMLP(64, hidden=GUIDED_HIDDEN, depth=2, classes=10)
 
 
-def train_guided(seed: int, lr: float) -> TimeMLP:
-    """A velocity with classes, a tenth of the images shown without."""
-    x, y = pixels(seed)[0], digits(seed).train[1]
+def train_guided(seed: int, lr: float, first: int = 0) -> TimeMLP:
+    """A velocity with classes, a tenth of the images shown without; of the training images from `first` on."""
+    x, y = pixels(seed)[0][first:], digits(seed).train[1][first:]
     labelled = torch.cat([x, y[:, None].to(x.dtype)], 1)
     build = lambda: FlowMatching(guided_velocity())  # noqa: E731
     return in_two_rates(build, labelled, lr, seed, EPOCHS, MORE, squared_norm).velocity
@@ -163,22 +175,26 @@ def train_guided(seed: int, lr: float) -> TimeMLP:
 
 def small_flow(x: Tensor, seed: int, lr: float) -> Tensor:
     """Samples of a flow that lives in the first principal components, back in pixels."""
-    axes = principal(x, COORDINATES)
-    z = (x - x.mean(0)) @ axes
+    axes, z = principal(x, COORDINATES), in_components(x)
     net = train_flow(z / z.std(), seed, lr=lr)
     return generate(net, noise(seed, features=COORDINATES), 20, "midpoint") * z.std() @ axes.T + x.mean(0)
+
+
+def in_components(x: Tensor) -> Tensor:
+    """Images in their first principal components, (n, COORDINATES)."""
+    return (x - x.mean(0)) @ principal(x, COORDINATES)
 
 
 # --- the table ------------------------------------------------------------------------------------------------------
 
 
 @torch.no_grad()
-def held_out_loss(net: nn.Module, x: Tensor) -> float:
+def held_out_loss(net: nn.Module, x: Tensor, *label: Tensor) -> float:
     """The loss of flow matching on x (n, d), noise and times fixed, 20 of them for each image."""
-    x = x.repeat(20, 1)
+    x, label = x.repeat(20, 1), tuple(y.repeat(20) for y in label)
     draw = torch.Generator().manual_seed(5)
     z, t = torch.randn(x.shape, generator=draw), torch.rand(len(x), 1, generator=draw)
-    return squared_norm(net(t, torch.lerp(z, x, t)) - (x - z)).item()
+    return squared_norm(net(t, torch.lerp(z, x, t), *label) - (x - z)).item()
 
 
 def choose() -> tuple[dict, dict]:
@@ -197,8 +213,19 @@ def choose() -> tuple[dict, dict]:
         law, axes = fitted(x, int(number), seed)
         return -law.score(((held_out - x.mean(0)) @ axes).numpy())
 
+    def small_loss(lr, seed):
+        low = in_components(pixels(seed)[0])
+        x, held_out = (low / low.std())[HELD_OUT:], (low / low.std())[:HELD_OUT]
+        return held_out_loss(train_flow(x, seed, lr=lr), held_out)
+
+    def guided_loss(lr, seed):
+        label = digits(seed).train[1][:HELD_OUT]
+        return held_out_loss(train_guided(seed, lr, HELD_OUT), split(seed)[1], label)
+
     tried = {
         "flow": record.tune("flow", LEARNING_RATES, loss, TUNING_SEEDS),
+        SMALL: record.tune(SMALL, LEARNING_RATES, small_loss, TUNING_SEEDS),
+        "guided": record.tune("guided", LEARNING_RATES, guided_loss, TUNING_SEEDS),
         "mixture in 30 components": record.tune("mixture", GAUSSIANS, nll, TUNING_SEEDS),
     }
     return tried, {row: float(min(found, key=found.get)) for row, found in tried.items()}
@@ -216,7 +243,7 @@ def generated(row: str, seed: int, settings: dict, net: TimeMLP) -> Tensor:
         "copies": lambda: copies(x, noise(seed, COMPARED)),
         "one Gaussian": lambda: gaussian(x, noise(seed)),
         "mixture in 30 components": lambda: mixture(x, int(settings["mixture in 30 components"]), seed),
-        SMALL: lambda: small_flow(x, seed, settings["flow"]),
+        SMALL: lambda: small_flow(x, seed, settings[SMALL]),
     }
     return makers[row]()
 
@@ -232,14 +259,15 @@ def main() -> None:
     tried, chosen = choose()
     began = time.process_time()
     nets = {seed: train_flow(pixels(seed)[0], seed, lr=chosen["flow"]) for seed in SEEDS}
-    told = {seed: train_guided(seed, chosen["flow"]) for seed in SEEDS}
+    told = {seed: train_guided(seed, chosen["guided"]) for seed in SEEDS}
     seconds = (time.process_time() - began) / (2 * len(SEEDS))
     record.store_network("digit_flow", told[SEEDS[0]])
     record.store_network("digit_judge", judge(SEEDS[0]))
     rows = []
-    for row in ROWS[: -len(GUIDED)]:
+    for row in (*REAL, *OLD, *FLOWS, SMALL):
         run = lambda seed, row=row: verdict(generated(row, seed, chosen, nets[seed]), seed)  # noqa: E731
         rows.append(record.measured(row, SEEDS, run))
+    rows.append(record.measured(CLASSES, SEEDS, _class_row))
     for row, weight in zip(GUIDED, WEIGHTS, strict=True):
         rows.append(record.measured(row, SEEDS, partial(_guided_row, told, weight)))
     settings = {
@@ -255,6 +283,12 @@ def main() -> None:
         "seconds": "of the processor, one thread; of the machine that made the table",
     }
     store("digit_flows", title="Generators of digits", settings=settings, rows=rows)
+
+
+def _class_row(seed):
+    (x, _), y, label = pixels(seed), digits(seed).train[1], torch.arange(SAMPLES) % 10
+    samples = by_class(x, y, label, noise(seed))
+    return verdict(samples, seed) | hits(samples, label, seed)
 
 
 def _guided_row(told, weight, seed):

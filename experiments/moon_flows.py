@@ -118,13 +118,15 @@ def evaluate(velocity: nn.Module, seed: int) -> dict[str, float]:
     samples = {nfe: generate(velocity, z, nfe) for nfe in NFES}
     found = {f"distance, NFE {nfe}": sliced_wasserstein(y, x) for nfe, y in samples.items()}
     found |= {f"off the data, NFE {nfe}": off_the_data(samples[nfe], x) for nfe in SEEN_NFES}
+    found["spread, NFE 1"] = samples[1].std(0).max().item()
     return found | {"straightness": straightness(velocity, z[:1024]), "nll": likelihood(velocity, x, FINE)}
 
 
 def evaluate_likelihood(cnf: CNF, seed: int) -> dict[str, float]:
-    """The likelihood that its own solver reports, and that of the same weights in FINE steps."""
+    """The likelihood that its own solver reports, and that of the same weights in FINE steps, and in twice as many."""
     x = moons(POINTS, 20 + seed)
-    return {"reported": nll(cnf.log_prob, x), "nll": likelihood(cnf.field, x, FINE)}
+    fine, finer = (likelihood(cnf.field, x, steps) for steps in (FINE, 2 * FINE))
+    return {"reported": nll(cnf.log_prob, x), "nll": fine, "nll in twice the steps": finer}
 
 
 def baseline(row: str, seed: int, settings: dict) -> dict[str, float]:

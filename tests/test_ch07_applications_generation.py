@@ -364,6 +364,7 @@ def test_a_sheet_has_a_row_for_each_label():
     assert [label.get_text() for label in ax.get_yticklabels()] == ["real", "made"]
     assert (picture[1:9, 1:9] == 1).all() and (picture[10:18, 10:18] == 0).all() and (picture[10:18, 19:27] == -1).all()
     assert "real, 3; made, 2" in alt
+    assert "real, 3 (all black); made, 2" in figures.digits_sheet(rows, {"real": "all black"})[1]
 
 
 def test_generators_are_judged_by_a_dot_a_seed():

@@ -235,10 +235,11 @@ def generate(velocity, x0: Tensor, nfe: int, method: str = "euler") -> Tensor:
 
 @torch.no_grad()
 def straightness(velocity, x0: Tensor, steps: int = 50) -> float:
-    """E ∫ ‖v(t, x(t)) − (x(1) − x(0))‖² dt over the paths from x0 (n, d): 0 exactly when one Euler step is exact.
+    """E ∫ ‖v(t, x(t)) − (x(1) − x(0))‖² dt over the paths from x0 (n, d): 0 when all are straight, of constant speed.
 
-    (Liu et al. 2023, Flow straight and fast, arXiv 2209.03003.) In squared units of x, with the mean over the samples
-    for E; paths by rk4 in `steps` steps, the integral by the trapezoidal rule, whose error falls as steps**-2.
+    One Euler step is then exact (Liu et al. 2023, Flow straight and fast, arXiv 2209.03003). In squared units of x,
+    with the mean over the samples for E; paths by rk4 in `steps` steps, the integral by the trapezoidal rule, whose
+    error falls as steps**-2.
 
     Raises:
         TypeError: `velocity` cannot be called, x0 is no tensor of float32 or float64, or `steps` not whole.

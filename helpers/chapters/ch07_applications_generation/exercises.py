@@ -285,7 +285,8 @@ def _said(detector):
 # The statements of E7.1, as the chapter prints them:
 # (a) Along a flow x′ = f(t, x) the log-density at the moving point changes at the rate +tr ∂f/∂x.
 # (b) The probability flow and the reverse SDE carry the same noise to the same image.
-# (c) With the exact score, the probability flow and the reverse SDE have the same law at every time.
+# (c) With the exact score and from the same start, the probability flow and the reverse SDE have the same law at every
+#     time.
 # (d) With noise of ±1, Hutchinson's estimate of a trace is exact.
 
 EXERCISES = [

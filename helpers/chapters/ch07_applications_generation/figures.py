@@ -345,11 +345,12 @@ def _evaluations(count):
     return f"{count} evaluation{'s' * (count != 1)}"
 
 
-def digits_sheet(rows):
+def digits_sheet(rows, words=None):
     """Rows of images.
 
     Args:
         rows: label → images (k, 64) in [−1, 1].
+        words: label → what is to be said of its images in the text alternative.
     """
     columns = max(len(images) for images in rows.values())
     fig = Figure((9.6, 0.8 + 0.62 * len(rows)))
@@ -358,7 +359,8 @@ def digits_sheet(rows):
     _sheet(ax, np.concatenate(images), columns)
     ax.set_yticks([9 * k + 4.5 for k in range(len(rows))], list(rows))
     ax.tick_params(length=0)
-    told = "; ".join(f"{label}, {len(x)}" for label, x in rows.items())
+    words = {label: f" ({more})" for label, more in (words or {}).items()}
+    told = "; ".join(f"{label}, {len(x)}{words.get(label, '')}" for label, x in rows.items())
     return fig, f"Rows of digits, 8 × 8 pixels each: {told}."
 
 
