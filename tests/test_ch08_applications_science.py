@@ -489,22 +489,32 @@ def test_a_picture_does_not_remember(build, here, there, learned, operators, inf
 # --- exercises ------------------------------------------------------------------------------------------------------
 
 
-def test_beyond_the_longest_step_leapfrog_grows():
-    def end(h):
-        q, p = torch.ones(1), torch.zeros(1)
-        for _ in range(400):
-            q, p = chapter._leapfrog(lambda q: -25 * q, q, p, h)
-        return q.abs().item() + p.abs().item()
+def test_after_so_many_periods_leapfrog_is_one_ahead():
+    """By counting: the phase of the method's own ellipse, step by step."""
+    steps = round(4 * math.pi * exercises["E8.2"].solution)  # 2π/h in a period, h = 1/2
+    q, p, turned = torch.ones(1), torch.zeros(1), 0.0
+    for _ in range(steps):
+        before = math.atan2(-p.item(), q.item() * math.sqrt(1 - 0.25 / 4))
+        q, p = chapter._leapfrog(lambda q: -q, q, p, 0.5)
+        turned += (math.atan2(-p.item(), q.item() * math.sqrt(1 - 0.25 / 4)) - before) % (2 * math.pi)
+    assert turned - steps / 2 == pytest.approx(2 * math.pi, abs=0.01)
 
-    longest = exercises["E8.2"].solution
-    assert end(0.999 * longest) < 200 and end(1.01 * longest) > 1e6
+
+def test_the_clock_is_judged_to_a_per_cent():
+    check = exercises["E8.2"].check
+    assert check(93.2) and check(93) and check(torch.tensor(93.3)) and not check(95)
+    assert "part of a turn" in check(0.0107).message and "leapfrog's frequency" in check(1.0107).message
+    assert "leading term" in check(96).message and "too *fast*" in check(-93).message
+    assert "another number" in check(0.5).message and "another number" in check(math.nan).message
+    assert check("x").kind == check([1, 2]).kind == "wrong type or shape"
+    assert check(2j).kind == "wrong value"
 
 
 @pytest.mark.parametrize(
     ("name", "order"),
     [
+        ("_drift_kick_drift", 2),
         ("_leapfrog", 2),
-        ("_drift_first", 2),
         ("_midpoint", 2),
         ("_symplectic_euler", 1),
         ("_other_symplectic_euler", 1),
@@ -521,12 +531,13 @@ def test_the_steps_of_the_exercise_are_of_their_orders(name, order):
     assert math.log2(errors[0] / errors[1]) == pytest.approx(order, abs=0.1)
 
 
-def test_the_step_is_that_of_the_collection():
+def test_the_step_is_the_collections_with_the_roles_exchanged():
+    """Drift–kick–drift on (q, p) is kick–drift–kick on (p, −q) for a linear force."""
     q, p = torch.tensor([0.4]), torch.tensor([-1.1])
-    field = lambda t, x: (x[1], -x[0].sin())  # noqa: E731
-    wanted = odeint(field, (q, p), torch.tensor([0.0, 0.3]), method="leapfrog", options={"num_steps": 1})
-    found = exercises["E8.3"].solution(lambda q: -q.sin(), q, p, 0.3)
-    assert torch.allclose(torch.cat(found), torch.cat([x[-1] for x in wanted]))
+    field = lambda t, x: (x[1], -x[0])  # noqa: E731
+    wanted = odeint(field, (p, -q), torch.tensor([0.0, 0.3]), method="leapfrog", options={"num_steps": 1})
+    new_q, new_p = exercises["E8.3"].solution(lambda q: -q, q, p, 0.3)
+    assert torch.allclose(torch.cat([new_p, -new_q]), torch.cat([x[-1] for x in wanted]))
 
 
 @pytest.mark.parametrize("factor", [1.0, -0.5, 7.0])
@@ -534,7 +545,7 @@ def test_an_invariant_may_have_a_factor_and_a_constant(factor):
     check, solution = exercises["E8.4"].check, exercises["E8.4"].solution
     assert check(lambda q, p, omega, h: factor * solution(q, p, omega, h) + 3 * h)
     assert check(lambda q, p, omega, h: factor * solution(q, p, omega, h).sqrt())
-    ellipse = lambda q, p, w, h: p**2 / (1 - (h * w / 2) ** 2) + w**2 * q**2  # noqa: E731  another factor
+    ellipse = lambda q, p, w, h: p**2 + w**2 * q**2 / (1 - (h * w / 2) ** 2)  # noqa: E731  another factor
     assert check(ellipse)
 
 
@@ -550,60 +561,78 @@ def test_what_is_conserved_must_be_definite_and_tell_paths_apart():
     assert "true energy" in scaled.message
 
 
-def test_sparse_regression_finds_the_terms_and_refits_them():
+def test_sparse_regression_finds_each_outputs_terms_and_refits_them():
     draw = torch.Generator().manual_seed(5)
     library = torch.randn(200, 6, generator=draw)
-    true = torch.tensor([0.0, -0.9, 0.0, 0.0, 1.3, 0.0])
-    target = library @ true + 0.01 * torch.randn(200, generator=draw)
+    true = torch.tensor([[0.0, -0.9, 0.0, 0.0, 1.3, 0.0], [0.7, 0.0, 0.0, 0.0, -0.4, 0.0], [0.0] * 6]).T
+    target = library @ true + 0.01 * torch.randn(200, 3, generator=draw)
     found = exercises["E8.5"].solution(library, target, 0.1)
     assert ((found != 0) == (true != 0)).all() and (found - true).abs().max() < 0.01
-    kept = np.linalg.lstsq(library[:, [1, 4]].numpy(), target.numpy(), rcond=None)[0]
-    assert found[[1, 4]].numpy() == pytest.approx(kept)
+    for j, terms in enumerate(([1, 4], [0, 4])):
+        kept = np.linalg.lstsq(library[:, terms].numpy(), target[:, j].numpy(), rcond=None)[0]
+        assert found[terms, j].numpy() == pytest.approx(kept)
 
 
 def test_ten_rounds_are_as_good_as_until_nothing_changes():
     def ten_rounds(library, target, threshold):
-        c = torch.linalg.lstsq(library, target[:, None]).solution[:, 0]
+        c = torch.linalg.lstsq(library, target).solution
         for _ in range(10):
             small = c.abs() < threshold
             c = torch.zeros_like(c)
-            if not small.all():
-                c[~small] = torch.linalg.lstsq(library[:, ~small], target[:, None]).solution[:, 0]
+            for j in range(target.shape[1]):
+                if not (own := ~small[:, j]).any():
+                    continue
+                c[own, j] = torch.linalg.lstsq(library[:, own], target[:, j : j + 1]).solution[:, 0]
         return c
 
-    assert exercises["E8.5"].check(ten_rounds)
+    check = exercises["E8.5"].check
+    assert check(ten_rounds)
+    assert check(lambda *a: ten_rounds(*a).T).kind == "wrong type or shape"
 
 
 @pytest.mark.parametrize("size", [16, 17])
-def test_the_filter_passes_what_is_low(size):
+@pytest.mark.parametrize("s", [0.3, -2.0, 7.0])
+def test_the_shift_is_exact_between_the_samples(size, s):
     x = 2 * math.pi * torch.arange(size) / size
-    low, high = 2 + (2 * x).cos() - (2 * x).sin(), (3 * x).cos() + (6 * x).sin()
-    assert torch.allclose(exercises["E8.6"].solution(low + high, 3), low)
+    f = lambda x: 2 + (2 * x).cos() - (2 * x).sin() + (7 * x).sin()  # noqa: E731
+    assert torch.allclose(exercises["E8.6"].solution(f(x), s), f(x - s))
 
-    def projection(u, modes):
+
+def test_a_shift_may_be_written_with_sines_or_with_all_frequencies():
+    def sines(u, s):
         """Without any transform."""
         x = 2 * math.pi * torch.arange(len(u)) / len(u)
-        waves = [u.mean() * torch.ones_like(u)]
-        for k in range(1, modes):
-            waves += [2 * (u @ wave) / len(u) * wave for wave in ((k * x).cos(), (k * x).sin())]
-        return sum(waves)
+        moved = [u.mean() * torch.ones_like(u)]
+        for k in range(1, (len(u) + 1) // 2):
+            moved += [2 * (u @ wave(k * x)) / len(u) * wave(k * (x - s)) for wave in (torch.cos, torch.sin)]
+        return sum(moved)
 
-    assert exercises["E8.6"].check(projection)
+    def signed(u, s):
+        k = len(u) * torch.fft.fftfreq(len(u))
+        return torch.fft.ifft(torch.fft.fft(u) * torch.exp(-1j * k * s)).real
 
-
-def test_the_differences_are_exact_for_cubics_and_of_second_order():
-    solve = exercises["E8.7"].solution
-    x = torch.linspace(0, 1, 12)
-    assert torch.allclose(solve(lambda x: 6 * x - 2, 11), x**2 - x**3), "u⁗ = 0: no error at all"
-    errors = [chapter._off_the_sine(solve(chapter._sine, n), n) for n in (32, 64)]
-    assert errors[0] / errors[1] == pytest.approx(4, abs=0.02)
-    assert errors[1] == pytest.approx((math.pi / 64) ** 2 / 12, rel=0.01), "(kπ/N)²/12"
+    assert exercises["E8.6"].check(sines) and exercises["E8.6"].check(signed)
 
 
-def test_solvers_are_judged_by_values_and_shape():
+def test_the_differences_with_a_free_end_are_exact_for_parabolas_and_of_second_order():
+    solve, x = exercises["E8.7"].solution, torch.linspace(0, 1, 12)
+    assert torch.allclose(solve(lambda x: 2 + 0 * x, 11), 2 * x - x**2), "u‴ = 0: no error at all"
+    for name, gain in (("_solve", 4), ("_three_points", 4), ("_first_order_end", 2), ("_whole_interval", 2)):
+        values = chapter._known(getattr(chapter, name))
+        assert chapter._order(values)[1] == pytest.approx(gain, abs=0.15), name
+
+
+def test_solvers_are_judged_by_order_and_shape():
     check = exercises["E8.7"].check
     assert "divides the error by 4.0" in check(exercises["E8.7"].solution).message
+    assert check(chapter._three_points), "another end of order two"
+    assert check(lambda f, n: -chapter._three_points(f, n)).message == chapter.SIGN
+    assert check(lambda f, n: n**2 * chapter._three_points(f, n)).message == chapter.SQUARE
+    assert check(lambda f, n: n * chapter._three_points(f, n)).message == chapter.ONCE
     assert check(lambda f, n: torch.zeros(n)).kind == check(2).kind == "wrong type or shape"
-    assert "0 at both ends; yours is 1" in check(lambda f, n: torch.ones(n + 1)).message
+    assert check(lambda f, n: 1.0).kind == check(lambda f, n: [0.0] * (n + 1)).kind == "wrong type or shape"
+    assert "0 at x = 0; yours is 1" in check(lambda f, n: torch.ones(n + 1)).message
     assert "other values" in check(lambda f, n: torch.zeros(n + 1)).message
-    assert "other values" not in check(lambda f, n: math.nan * torch.zeros(n + 1)).message
+    assert "not finite" in check(lambda f, n: math.nan * torch.zeros(n + 1)).message
+    late = check(lambda f, n: chapter._solve(f, n) + torch.linspace(0, 1, n + 1) / n)
+    assert "look at the end x = 1" in late.message
