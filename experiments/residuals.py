@@ -132,10 +132,22 @@ def against_wave(u, beta: float) -> dict[str, float]:
     return {"error": ((u(grid)[:, 0] - exact).norm() / exact.norm()).item()}
 
 
+def residual_size(u, k: int, x: Tensor) -> float:
+    """Root mean square of the residual at points x (n, 1), relative to that of the right-hand side."""
+    x = x.detach().to(torch.get_default_dtype()).requires_grad_()
+    left = poisson_residual(k)(u(x), x)
+    return (left.square().mean() / torch.sin(k * math.pi * x).square().mean()).sqrt().item()
+
+
 def measure(row: str, seed: int) -> dict:
     """What a row finds for a seed."""
     if row in POISSON:
-        return against_sine(solve_poisson(POISSON[row], seed), POISSON[row])
+        k, u = POISSON[row], solve_poisson(POISSON[row], seed)
+        sizes = {
+            "residual": residual_size(u, k, GRID),
+            "residual on the points": residual_size(u, k, points(seed, POINTS, 1)),
+        }
+        return against_sine(u, k) | sizes
     if row in TOLD:
         return {"error": against_sine(fit_poisson(TOLD[row], seed), TOLD[row])["error"]}
     return against_wave(solve_convection(CONVECTION[row], seed), CONVECTION[row])

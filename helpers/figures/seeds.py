@@ -30,7 +30,7 @@ def seeds(rows, columns, *, labels, axis="accuracy", xlim=(0, 1), size=(9.6, 4.4
             colour = style.CYCLE[i % 7]
             ax.plot([values.mean()] * 2, [i - 0.3, i + 0.3], color=colour, lw=2.5)
             ax.plot(values, np.full(len(values), i), color=colour, marker=style.MARKERS[i % 7], ls="", ms=6, alpha=0.75)
-            told.append(f"{title}, {labels[row['row']]}: {values.mean():.2f}")
+            told.append(f"{title}, {labels[row['row']]}: {values.mean():{'.2g' if xlim is None else '.2f'}}")
         ax.set(title=title, xlabel=axis)
         if xlim is None:
             ax.set_xscale("log")
