@@ -305,13 +305,14 @@ def test_the_stored_page_is_of_one_whole_run_and_names_no_machine():
         "Controlled differential equations",
         "Diffusion of images",
         "Scans and kernels",
+        "Continuous normalising flows",
     ]
     for field in ("Date", "Machine", "Versions", "Device", "Again"):
         assert f"**{field}**: " in head
     for package in ("torch", *report.PEERS):
         assert re.search(rf"\b{package} \d+\.", head), f"{package} was not measured"
     # each table ends in a verdict, and a machine is described, not named
-    assert len(re.findall(r"^\*\*(?:Ahead of helpers|No peer is ahead here)", text, re.M)) == 9
+    assert len(re.findall(r"^\*\*(?:Ahead of helpers|No peer is ahead here)", text, re.M)) == 10
     assert not re.search(r"(?:^|[\s(])/\w+/|://|@", text)
 
 
